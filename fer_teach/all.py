@@ -1,0 +1,10 @@
+"Everything a notebook needs: `from fer_teach.all import *`"
+from .data import *
+from .drawn import *
+from .evaluation import *
+from .learner import *
+from .scratch import *
+from .explainability import *
+from .learn import *
+from fastai.callback.all import *
+from fastai.learner import *

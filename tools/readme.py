@@ -1,0 +1,26 @@
+"README.md from nbs/index.ipynb. `python tools/readme.py` writes it, `--check` tells whether it is in step."
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+from nbconvert import MarkdownExporter
+
+root = Path(__file__).parent.parent
+
+
+def readme() -> str:
+    "The text of README.md: index.ipynb with its outputs, without hidden cells and directives"
+    notebook = nbformat.read(root/'nbs/index.ipynb', as_version=4)
+    notebook.metadata['language_info'] = {'name': 'python'}
+    notebook.cells = [cell for cell in notebook.cells if not re.search(r'^#\|\s*(hide|default_exp)', cell.source, re.M)]
+    for cell in notebook.cells: cell.source = re.sub(r'^#\|.*\n?', '', cell.source, flags=re.M)
+    text, _ = MarkdownExporter().from_notebook_node(notebook)
+    text = re.sub(r'\]\((?!https?:|#)([^)]+\.ipynb)\)', r'](nbs/\1)', text)
+    return re.sub(r'\n{3,}', '\n\n', text).strip() + '\n'
+
+
+if __name__ == '__main__':
+    file, text = root/'README.md', readme()
+    if '--check' not in sys.argv: file.write_text(text, encoding='utf-8')
+    elif file.read_text(encoding='utf-8') != text: sys.exit('README.md is not in step with nbs/index.ipynb: run python tools/readme.py')
