@@ -3,6 +3,7 @@ from .data import *
 from .drawn import *
 from .evaluation import *
 from .learner import *
+from .baselines import *
 from .scratch import *
 from .explainability import *
 from .learn import *

@@ -55,6 +55,19 @@ def _archs(args):
     from fer_teach.learn import list_archs
     print(list_archs().to_string())
 
+# %% ../nbs/11_cli.ipynb #benchmark-command
+def _benchmark(args):
+    from fer_teach.learn import benchmark
+    benchmark(args.name, args.classes, args.data, args.recipe, args.epochs, args.images, args.seeds, args.note, args.out)
+
+def _leaderboard(args):
+    from fer_teach.evaluation import read_leaderboard
+    rows = read_leaderboard(args.file)
+    if not len(rows): return print('the leaderboard has no rows yet: fer_teach benchmark adds them')
+    rows['classes'] = rows.classes.str.split().str.len()
+    shown = ['method', 'recipe', 'classes', 'data', 'accuracy', 'low', 'high', 'clean_accuracy', 'macro_f1', 'published', 'seed', 'epochs', 'seconds']
+    print(rows.sort_values(['classes', 'accuracy'], ascending=False)[shown].fillna('').to_string(index=False))
+
 # %% ../nbs/11_cli.ipynb #parser
 def _parser():
     parser = argparse.ArgumentParser('fer_teach', description='Learn, and use, facial expression recognition.')
@@ -76,6 +89,11 @@ def _parser():
     command('explain', _explain, 'show where a network finds its evidence', run, pictures, ('--out', dict(default='why.png', help='figure to write')),
             ('--method', dict(default='GradCAM')), ('--target', dict(help='class to find evidence for; the predicted one by default')), device, force)
     command('archs', _archs, 'list networks, their sizes and recipes')
+    command('benchmark', _benchmark, 'measure a network or baseline, a leaderboard row per seed', ('name', dict(help='see fer_teach archs')),
+            ('--classes', dict(default='7')), ('--data', dict(default='fer2013')), ('--recipe', dict(default='default')),
+            ('--epochs', dict(type=int)), ('--images', dict(type=int, help='of baselines: fit to so many training images at most')),
+            ('--seeds', dict(type=int, nargs='+', default=[0])), ('--note', dict(default='')), ('--out', dict(help="CSV to append to; the project's own by default")))
+    command('leaderboard', _leaderboard, 'print the measured rows beside the published figures', ('--file', dict(help="CSV to read; the project's own by default")))
     return parser
 
 # %% ../nbs/11_cli.ipynb #main

@@ -185,16 +185,16 @@ def train(faces: Faces,  # with train, valid and test splits
           epochs: int | None = None,  # instead of the recipe's
           seed: int = 0,
           device=None,  # 'cpu', 'cuda', 'mps'; found by itself
-         ) -> Learner:  # fitted, with `result` (test), `valid_result` and `seed`
+         ) -> Learner:  # fitted, with `result` (test), `valid_result`, `seed` and `recipe_name`
     "Train `arch` on `faces` by `recipe` and judge it; valid is used for choosing, test is read once at the end"
-    recipe = arch.recipe(recipe)
+    name, recipe = recipe if isinstance(recipe, str) else 'own', arch.recipe(recipe)
     if epochs is not None: recipe = replace(recipe, epochs=epochs)
     if recipe.epochs < 1: raise FaceError(f'epochs must be 1 or more, not {recipe.epochs}')
     faces.require_classes()
     with no_random(seed, reproducible=False):
         learn = emotion_learner(faces, arch, recipe, device)
         _fit(learn)
-    learn.seed = seed
+    learn.seed, learn.recipe_name = seed, name
     learn.valid_result, learn.result = evaluate(learn, faces, 'valid'), evaluate(learn, faces)
     return learn
 

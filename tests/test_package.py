@@ -51,6 +51,7 @@ def test_wheel_holds_package_and_metadata(wheel):
         names = archive.namelist()
         metadata = archive.read(next(o for o in names if o.endswith('METADATA'))).decode()
         entries = archive.read(next(o for o in names if o.endswith('entry_points.txt'))).decode()
+    assert 'fer_teach/leaderboard.csv' in names
     exported = {f'fer_teach/{o.name}' for o in (ROOT/'fer_teach').glob('*.py')}
     assert exported <= set(names)
     assert not [o for o in names if o.lower().endswith(('.jpg', '.jpeg', '.ipynb'))]
