@@ -13,19 +13,16 @@ import warnings
 
 # %% ../nbs/11_cli.ipynb #learn-command
 def _learn(args):
-    from fer_teach.data import class_groups
-    from fer_teach.learn import check_target, find_arch, find_faces, learn_emotions
-    find_arch(args.arch).recipe(args.recipe)
-    class_groups(args.classes)
-    out = check_target(args.out or f'runs/{args.arch}-{re.sub("[^a-z0-9]+", "_", args.classes.lower())}-{args.seed}', args.force)
-    faces = find_faces(args.data, args.seed)
-    _say_skipped(faces)
-    learn = learn_emotions(args.arch, args.classes, faces, args.recipe, args.epochs, args.seed, args.device, out, args.force)
+    from pathlib import Path
+    from fer_teach.learn import FaceError, learn_emotions, training_file
+    out = Path(args.resume or args.out or f'runs/{args.arch}-{re.sub("[^a-z0-9]+", "_", args.classes.lower())}-{args.seed}')
+    try: learn = learn_emotions(args.arch, args.classes, args.data, args.recipe, args.epochs, args.seed, args.device, out, args.resume, args.force)
+    except (FaceError, KeyboardInterrupt) as problem:
+        text = 'stopped' if isinstance(problem, KeyboardInterrupt) else str(problem)
+        if training_file(out).exists(): text += f'; the last complete epoch is kept: go on with fer_teach learn --resume {out}'
+        raise FaceError(text) from None
+    if learn.skipped: print(f'{len(learn.skipped)} files were skipped: ' + '; '.join(f'{name} ({why})' for name, why in learn.skipped))
     print(f'\n{learn.result!r}\n\nsaved in {out}: {", ".join(sorted(o.name for o in out.iterdir()))}')
-
-def _say_skipped(faces):
-    print(repr(faces), flush=True)
-    if faces.skipped: print(f'{len(faces.skipped)} files were skipped: ' + '; '.join(f'{name} ({why})' for name, why in faces.skipped), flush=True)
 
 # %% ../nbs/11_cli.ipynb #predict-command
 def _predict(args):
@@ -84,7 +81,7 @@ def _parser():
             ('--classes', dict(default='7', help='8, 7, 4, 2, a list such as happy,sad, or groups such as good=happy+surprise,bad=angry+sad')),
             ('--data', dict(help='folder or zip of faces, or fer2013; drawn faces by default')),
             ('--recipe', dict(default='default', help='see fer_teach archs')), ('--epochs', dict(type=int, help="instead of the recipe's")),
-            ('--seed', dict(type=int, default=0)), device, ('--out', dict(help='run folder; runs/<arch>-<classes>-<seed> by default')), force)
+            ('--seed', dict(type=int, default=0)), device, ('--resume', dict(metavar='RUN', help='go on with a run that was cut off')), ('--out', dict(help='run folder; runs/<arch>-<classes>-<seed> by default')), force)
     command('predict', _predict, 'name the expression in pictures', run, pictures, device)
     command('explain', _explain, 'show where a network finds its evidence', run, pictures, ('--out', dict(default='why.png', help='figure to write')),
             ('--method', dict(default='GradCAM')), ('--target', dict(help='class to find evidence for; the predicted one by default')), device, force)
@@ -103,7 +100,7 @@ def main(argv=None) -> int:
     warnings.simplefilter('ignore')
     try: return args.run_command(args) or 0
     except KeyboardInterrupt:
-        print('\nfer_teach: stopped; nothing was saved', file=sys.stderr)
+        print('\nfer_teach: stopped; nothing more was done', file=sys.stderr)
         return 130
     except Exception as problem:
         from fer_teach.data import FaceError

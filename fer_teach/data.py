@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['EMOTIONS', 'ALIASES', 'SCHEMES', 'SPLITS', 'FOLDER_SPLITS', 'IMAGE_TYPES', 'FaceError', 'unknown', 'emotion_name',
            'class_groups', 'Faces', 'pixel_ids', 'place_of', 'picture_pixels', 'read_image', 'stratified_split',
-           'read_faces', 'PixelTable', 'grey_or_rgb', 'Augment', 'Normalize', 'FaceLoader', 'face_loaders', 'as_faces']
+           'read_faces', 'PixelTable', 'grey_or_rgb', 'Augment', 'Normalize', 'FaceLoader', 'as_faces']
 
 # %% ../nbs/01_data.ipynb #imports
 import difflib
@@ -27,7 +27,7 @@ from PIL import Image, ImageOps
 
 with warnings.catch_warnings():  # fastai still calls what torch means to drop
     warnings.simplefilter('ignore', FutureWarning)
-    from fastai.data.core import DataLoaders, TfmdDL
+    from fastai.data.core import TfmdDL
 
 # %% ../nbs/01_data.ipynb #emotions
 EMOTIONS = ('angry', 'disgust', 'fear', 'happy', 'neutral', 'sad', 'surprise', 'contempt')
@@ -402,19 +402,6 @@ class FaceLoader(TfmdDL):
     do_item = noops
     def create_batch(self, rows): return self.dataset[rows]
     def shuffle_fn(self, rows): return torch.randperm(len(rows)).tolist()
-
-# %% ../nbs/01_data.ipynb #face-loaders
-def face_loaders(faces: Faces,
-                 channels: int = 1,  # what the network takes: 1 or 3
-                 augment: Augment | None = None,  # for the training batches
-                 normalize: Normalize | None = None,
-                 bs: int = 64,
-                 device=None) -> DataLoaders:
-    "fastai's loaders of the train and valid splits of `faces`"
-    after = [o for o in (augment, normalize or Normalize()) if o is not None]
-    train, valid = (FaceLoader(PixelTable(faces.split(split), channels, i), bs=bs*(1 + 3*i), shuffle=not i, drop_last=not i and bs <= (faces.usage == split).sum(),
-                               num_workers=0, after_batch=after) for i, split in enumerate(('train', 'valid')))
-    return DataLoaders(train, valid, device=device or torch.device('cpu'))
 
 # %% ../nbs/01_data.ipynb #as-faces
 def as_faces(images,  # `Faces`, one path or several, a PIL image, or uint8 pixels (h, w), (n, h, w) or (n, h, w, 3)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 from fastcore.basics import patch
-from .data import FaceError, Faces, Normalize, PixelTable, as_faces, emotion_name, unknown
+from .data import FaceError, Faces, as_faces, emotion_name, unknown
 from .drawn import REGIONS
 from fastai.learner import Learner
 from pytorch_grad_cam import EigenCAM, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, RandomCAM
@@ -61,7 +61,7 @@ def explain(self: Learner,
     chosen, maps = _targets(self, probabilities, target), []
     with METHODS[method](model=self.model, target_layers=[_cam_layer(self)]) as cam, torch.enable_grad():
         for start in range(0, len(faces), 64):
-            x, = Normalize(self.arch.mean, self.arch.std).encodes((PixelTable(faces[start:start + 64], self.arch.channels).x,))
+            x = next(self.arch.inputs(faces[start:start + 64]))
             maps.append(cam(x, [ClassifierOutputTarget(int(o)) for o in chosen[start:start + 64]]))
     self.model.zero_grad()
     return Explanation(np.nan_to_num(np.concatenate(maps)), tuple(self.vocab[o] for o in chosen), probabilities, faces, self.vocab, method)
