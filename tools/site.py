@@ -185,7 +185,8 @@ def side_by_side(columns: list) -> list:
 def leaderboard_table(rows: list) -> str:
     def cell(value):
         number = re.fullmatch(r'[-+]?\d+(\.\d+)?(e[-+]?\d+)?', value)
-        return f'<td data-value="{html.escape(value)}"{" class=number" if number else ""}>{html.escape(value)}</td>'
+        kind = 'number' if number else 'text' if len(value) > 30 else 'word'
+        return f'<td data-value="{html.escape(value)}" class="{kind}">{html.escape(value)}</td>'
     columns = side_by_side(list(rows[0]))
     head = ''.join(f'<th scope="col"><button type="button">{html.escape(o.replace("_", " "))}</button></th>' for o in columns)
     body = ''.join(f'<tr>{"".join(cell(row[o] or "") for o in columns)}</tr>\n' for row in rows)
@@ -203,13 +204,18 @@ def leaderboard_page(file: Path) -> str:
 
 # --- the site
 
+SCROLL = """<script>
+const reachable = () => document.querySelectorAll('pre, .cell-output-display, .sd-table').forEach(o => { if (o.scrollWidth > o.clientWidth) o.tabIndex = 0 })
+for (const event of ['load', 'resize', 'toggle']) addEventListener(event, reachable, true)
+</script>"""
+
+
 def with_all_notebooks(config: dict) -> dict:
     "The configuration with page names for notebooks, and '*.ipynb' filled in, so that no notebook is ever left out"
     sections = config['website']['sidebar']['contents']
     named = {o for section in sections for o in section['contents']}
     unknown = {o for o in named if o.endswith('.ipynb') and '*' not in o} - {o.name for o in notebooks}
     if unknown: sys.exit(f'nbs/_quarto.yml names {", ".join(sorted(unknown))}, which is not in nbs/')
-    config['project']['resources'] = ['figures']
     rest = [o.name for o in notebooks if o.name not in named]
     def link(name): return dict(text=title(root/'nbs'/name).partition(':')[0], href=f'{page_of(name)}.ipynb') if name.endswith('.ipynb') else name
     for section in sections:
@@ -222,7 +228,10 @@ def stage_pages(stage: Path):
     "Everything that smalldocs needs, in one folder"
     for name in ('api', 'source', 'figures'): (stage/name).mkdir()
     config = with_all_notebooks(yaml.safe_load((root/'nbs/_quarto.yml').read_text(encoding='utf-8')))
-    files = {'_quarto.yml': yaml.safe_dump(config), 'site.css': (root/'tools/site.css').read_text(encoding='utf-8'),
+    config['project']['resources'] = ['figures']
+    config['format']['html']['include-after-body'] = dict(text=SCROLL)
+    files = {'_quarto.yml': yaml.safe_dump(config),
+             **{name: (root/'tools'/name).read_text(encoding='utf-8') for name in ('site.css', 'favicon.svg')},
              'leaderboard.md': leaderboard_page(root/'nbs/leaderboard.csv'),
              **{name: (root/name).read_text(encoding='utf-8') for name in ('CONTRIBUTING.md', 'CHANGELOG.md')}}
     for module in modules(): files |= {f'api/{module}.md': relink(api_page(module)), f'source/{module}.md': source_page(module)}
@@ -251,7 +260,7 @@ def without_network(out: Path):
     "Equations as MathML, no fonts from elsewhere, boxes that scroll also by keyboard, and a search that works on files opened from disk"
     for page in out.rglob('*.html'):
         text = with_mathml(page.read_text(encoding='utf-8'))
-        page.write_text(text, encoding='utf-8')
+        page.write_text(re.sub(r'<a (href="#line-\d+")></a>', r'<a \1 tabindex="-1" aria-hidden="true"></a>', text), encoding='utf-8')
     for theme in out.glob('site_libs/themes/*.css'):
         theme.write_text(re.sub(r'@import url\([^)]*\);', '', theme.read_text(encoding='utf-8')), encoding='utf-8')
     (out/'search.js').write_text(f'window.searchIndex = {(out/"search.json").read_text(encoding="utf-8")}', encoding='utf-8')
