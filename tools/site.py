@@ -91,7 +91,9 @@ def exported(notebook: Path) -> str:
 
 
 @cache
-def title(notebook: Path) -> str: return re.search(r'^# (.+)', read_nb(notebook).cells[0].source)[1]
+def title(notebook: Path) -> str:
+    heading = re.match(r'# (.+)', read_nb(notebook).cells[0].source)
+    return heading[1] if heading else sys.exit(f'{notebook.name}: the first cell must hold its title, as "# Title"')
 
 
 class NameExports(Processor):
@@ -236,6 +238,10 @@ def stage_pages(stage: Path):
              **{name: (root/name).read_text(encoding='utf-8') for name in ('CONTRIBUTING.md', 'CHANGELOG.md')}}
     for module in modules(): files |= {f'api/{module}.md': relink(api_page(module)), f'source/{module}.md': source_page(module)}
     for name, text in files.items(): (stage/name).write_text(text, encoding='utf-8')
+    for file in (o for o in (root/'nbs').rglob('*') if o.suffix in ('.png', '.svg', '.jpg', '.gif')):  # published where a page shows them
+        copy = stage/file.relative_to(root/'nbs')
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(file.read_bytes())
 
     pages, reached = {page_of(o): read_nb(o) for o in notebooks}, set()
     for page, notebook in pages.items():
