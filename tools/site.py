@@ -48,7 +48,7 @@ def symbols(module: str) -> dict:
     return {name: line for name, line in found.items() if not re.search(r'(^|\.)_', name)}
 
 
-def modules(): return [Path(o).stem for o in sorted((root/package).glob('*.py')) if not o.stem.startswith('_') and o.stem != 'all']
+def modules(): return [o.stem for o in sorted((root/package).glob('*.py')) if not o.stem.startswith('_') and o.stem != 'all']
 def source_of(module, name): return f'source/{module}.html#line-{symbols(module)[name]}'
 
 
@@ -206,6 +206,7 @@ def leaderboard_page(file: Path) -> str:
 
 # --- the site
 
+# what scrolls can be reached by keyboard
 SCROLL = """<script>
 const reachable = () => document.querySelectorAll('pre, .cell-output-display, .sd-table').forEach(o => { if (o.scrollWidth > o.clientWidth) o.tabIndex = 0 })
 for (const event of ['load', 'resize', 'toggle']) addEventListener(event, reachable, true)
@@ -263,7 +264,7 @@ def with_mathml(text: str) -> str:
 
 
 def without_network(out: Path):
-    "Equations as MathML, no fonts from elsewhere, boxes that scroll also by keyboard, and a search that works on files opened from disk"
+    "Equations as MathML, no fonts from elsewhere, and a search that also works on files opened from disk"
     for page in out.rglob('*.html'):
         text = with_mathml(page.read_text(encoding='utf-8'))
         page.write_text(re.sub(r'<a (href="#line-\d+")></a>', r'<a \1 tabindex="-1" aria-hidden="true"></a>', text), encoding='utf-8')
