@@ -1,0 +1,215 @@
+"The docs site, built by its one command and read in headless Chromium as a stranger would."
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
+LINKS = """() => ({
+  links: [...document.querySelectorAll('a[href]')].map(o => [o.href, o.innerText.trim()]),
+  ids: [...document.querySelectorAll('[id]')].map(o => o.id),
+  images: [...document.images].filter(o => !o.complete || !o.naturalWidth || !o.alt).map(o => o.src)})"""
+OVERFLOW = """() => [...document.querySelectorAll('body *')].filter(o => {
+  if (o.getBoundingClientRect().right <= innerWidth + 1 || !o.checkVisibility() || o.closest('.visually-hidden, #quarto-sidebar')) return false
+  for (let p = o.parentElement; p; p = p.parentElement) if (['auto', 'scroll'].includes(getComputedStyle(p).overflowX)) return false
+  return true
+}).map(o => o.outerHTML.slice(0, 120)).slice(0, 5)"""
+
+
+@pytest.fixture(scope='module')
+def site_tool():
+    spec = importlib.util.spec_from_file_location('site_tool', ROOT/'tools'/'site.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope='module')
+def built(tmp_path_factory):
+    "The folder of the site, built once"
+    out = tmp_path_factory.mktemp('docs')/'site'
+    done = subprocess.run([sys.executable, ROOT/'tools'/'site.py', out], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out
+
+
+@pytest.fixture(scope='module')
+def url(built):
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *args): pass
+    with ThreadingHTTPServer(('127.0.0.1', 0), partial(Quiet, directory=str(built))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f'http://127.0.0.1:{server.server_port}/'
+        server.shutdown()
+
+
+@pytest.fixture(scope='module')
+def browser():
+    if CHROMIUM is None:
+        if os.environ.get('CI') == 'true': pytest.fail('CI must have Chromium: apt-get install chromium')
+        pytest.skip('there is no Chromium here: apt-get install chromium')
+    from playwright.sync_api import sync_playwright
+    with sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def tab(browser):
+    "A page that remembers what went wrong in it"
+    context = browser.new_context(viewport=dict(width=1360, height=900), color_scheme='light')
+    page = context.new_page()
+    page.wrong = []
+    page.on('console', lambda o: o.type == 'error' and page.wrong.append(o.text))
+    page.on('pageerror', lambda o: page.wrong.append(str(o)))
+    page.on('requestfailed', lambda o: 'ERR_ABORTED' in o.failure or page.wrong.append(f'{o.url}: {o.failure}'))  # aborted: left the page
+    page.on('response', lambda o: o.status >= 400 and page.wrong.append(f'{o.url} {o.status}'))
+    page.on('request', lambda o: o.url.startswith(('http://127.0.0.1', 'file:', 'data:')) or page.wrong.append(f'{o.url} is not here'))
+    yield page
+    context.close()
+
+
+def names(built): return sorted(str(o.relative_to(built)) for o in built.rglob('*.html'))
+
+
+def test_every_notebook_has_its_page_and_place(built, site_tool):
+    home = (built/'index.html').read_text()
+    for notebook in (ROOT/'nbs').glob('*.ipynb'):
+        page = f'{site_tool.page_of(notebook)}.html'
+        assert (built/page).is_file()
+        assert home.count(f'href="{page}" class="sidebar-item-text') == 1, f'{page} must stand in the sidebar once'
+    for section in ('Start', 'Course', 'Results', 'Reference'): assert f'<span class="menu-text">{section}</span>' in home
+
+
+def test_new_notebook_finds_its_place(site_tool, monkeypatch, tmp_path):
+    "A notebook that nobody named goes into the course in file order; a name without notebook and a lost notebook are errors"
+    monkeypatch.setattr(site_tool, 'notebooks', [tmp_path/o for o in ('01_a.ipynb', '01b_new.ipynb', '02_c.ipynb', 'index.ipynb')])
+    monkeypatch.setattr(site_tool, 'title', lambda o: f'{o.stem}: more')
+    def sections(*contents): return dict(project={}, website=dict(sidebar=dict(contents=[dict(contents=list(o)) for o in contents])))
+    start, course = site_tool.with_all_notebooks(sections(['index.ipynb'], ['*.ipynb']))['website']['sidebar']['contents']
+    assert [o['href'] for o in course['contents']] == ['a.ipynb', 'new.ipynb', 'c.ipynb'] and course['contents'][1]['text'] == '01b_new'
+    with pytest.raises(SystemExit, match='99_no.ipynb'): site_tool.with_all_notebooks(sections(['99_no.ipynb'], ['*.ipynb']))
+    with pytest.raises(SystemExit, match='leaves out 01_a.ipynb'): site_tool.with_all_notebooks(sections(['index.ipynb', '02_c.ipynb', '01b_new.ipynb']))
+
+
+def test_every_page_opens_and_every_link_arrives(built, url, tab):
+    found = {}
+    for name in names(built):
+        tab.goto(url + name)
+        found[name] = tab.evaluate(LINKS)
+        assert found[name]['images'] == [], name
+        ids = found[name]['ids']
+        assert len(ids) == len(set(ids)), f'{name}: {[o for o in ids if ids.count(o) > 1]}'
+    assert tab.wrong == []
+    broken = []
+    for name, page in found.items():
+        for href, text in page['links']:
+            if not href.startswith(url): continue
+            target, anchor = urldefrag(href.removeprefix(url))
+            file = built/unquote(target)
+            file = file/'index.html' if file.is_dir() else file
+            key = str(file.relative_to(built))
+            if not file.is_file() or (anchor and anchor != 'top' and unquote(anchor) not in found[key]['ids']): broken.append((name, text, href))
+    assert broken == []
+
+
+def test_cross_links_reach_what_they_name(url, tab):
+    tab.goto(url + 'index.html')
+    tab.get_by_role('link', name='learn_emotions').first.click()
+    assert tab.url == url + 'learn.html#learn_emotions'
+    tab.locator('#learn_emotions').click()
+    assert tab.url == url + 'api/learn.html#learn_emotions'
+    entry = tab.locator('section#learn_emotions')
+    for words in ('classes', '# instead of the recipe', 'FaceError'): assert words in entry.inner_text()
+    entry.get_by_role('link', name='source').click()
+    line = tab.evaluate('document.getElementById(location.hash.slice(1)).innerText')
+    assert 'source/learn.html#line-' in tab.url and line.startswith('def learn_emotions(')
+
+
+@pytest.mark.parametrize('opened', ['served', 'from disk'])
+def test_search_finds(url, built, tab, opened):
+    tab.goto((url if opened == 'served' else built.as_uri() + '/') + 'data.html')
+    tab.get_by_role('searchbox').fill('learn_emotions')
+    result = tab.locator('.search-result').first
+    result.wait_for()
+    assert 'learn_emotions' in result.inner_text()
+    assert any('api/learn.html#learn_emotions' in o.get_attribute('href') for o in tab.locator('.search-result').all())
+    assert tab.wrong == []
+
+
+def test_dark_mode_switches_and_stays(url, tab):
+    def brightness(): return tab.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).reduce((a, b) => a + +b, 0)/3")
+    tab.goto(url + 'index.html')
+    assert brightness() > 200
+    tab.locator('.quarto-color-scheme-toggle').click()
+    tab.wait_for_timeout(200)
+    assert brightness() < 60
+    tab.goto(url + 'data.html')
+    assert brightness() < 60
+
+
+def test_nothing_overflows_on_a_phone(built, url, tab):
+    tab.set_viewport_size(dict(width=390, height=844))
+    for name in names(built):
+        tab.goto(url + name)
+        assert tab.evaluate(OVERFLOW) == [], name
+        assert tab.evaluate('document.documentElement.scrollWidth') <= 390, name
+    tab.goto(url + 'index.html')
+    tab.get_by_role('button', name='Toggle sidebar navigation').click()
+    tab.get_by_role('link', name='Data', exact=True).first.click()
+    assert tab.url == url + 'data.html'
+
+
+def serious(tab, address, **options):
+    "What axe-core finds serious in a page: rule, first element, number of elements"
+    import axe_playwright_python
+    tab.goto(address)
+    tab.evaluate((Path(axe_playwright_python.__file__).parent/'axe.min.js').read_text(encoding='utf-8'))
+    found = tab.evaluate('options => axe.run(document, options)', dict(resultTypes=['violations'], **options))['violations']
+    return [(o['id'], o['nodes'][0]['failureSummary'], o['nodes'][0]['html'][:150], len(o['nodes'])) for o in found if o['impact'] in ('serious', 'critical')]
+
+
+def test_every_page_is_accessible(built, url, tab):
+    "Everything but colours, which are the same everywhere and take long"
+    rules = {'color-contrast': dict(enabled=False)}
+    assert {name: o for name in names(built) if (o := serious(tab, url + name, rules=rules))} == {}
+
+
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+def test_colours_have_contrast(url, tab, scheme):
+    tab.emulate_media(color_scheme=scheme)
+    for name in ('index', 'explainability', 'cli', 'api/learner', 'leaderboard', 'source/scratch'):
+        assert serious(tab, f'{url}{name}.html', runOnly=['color-contrast']) == [], name
+
+
+def test_leaderboard(site_tool, tab, tmp_path):
+    file = tmp_path/'leaderboard.csv'
+    assert 'There are no rows yet' in site_tool.leaderboard_page(file)
+    file.write_text('system,published_accuracy,published,seed,accuracy,note\na,0.25,25 %,0,0.5,"x, y"\nb,,,1,0.75,<b>\nc,0.9,,2,0.6,\n')
+    assert site_tool.side_by_side(['arch', 'published_f1', 'accuracy', 'f1', 'published', 'published_loss']) == [
+        'arch', 'accuracy', 'published', 'f1', 'published_f1', 'published_loss']
+    text = site_tool.leaderboard_page(file)
+    tab.set_content(text[text.index('<div'):text.rindex('```')])
+    assert tab.locator('th').all_inner_texts() == ['system', 'seed', 'accuracy', 'published accuracy', 'published', 'note']
+    tab.get_by_role('button', name='accuracy', exact=True).click()
+    assert tab.locator('td:first-child').all_inner_texts() == ['b', 'c', 'a']
+    tab.get_by_role('button', name='published accuracy').click()
+    tab.get_by_role('button', name='published accuracy').click()
+    assert tab.locator('td:first-child').all_inner_texts() == ['a', 'c', 'b']
+
+
+def test_equations_need_no_network(site_tool):
+    from smalldocs.markdown import render
+    page = site_tool.with_mathml('<script src="https://x/npm/katex@0/k.js" defer></script>' + render('A $x_i < 2$ and\n\n$$\\frac{1}{n}$$\n', {}))
+    assert page.count('<math') == 2 and '<mfrac>' in page and 'display="block"' in page and 'katex' not in page and '\\(' not in page

@@ -1,0 +1,301 @@
+"The docs site from the notebooks and their stored outputs: `python tools/site.py [OUT]`, by default into _docs."
+import ast
+import base64
+import csv
+import html
+import inspect
+import os
+import re
+import sys
+import tempfile
+from functools import cache, cached_property
+from importlib import import_module
+from operator import attrgetter
+from pathlib import Path
+
+import yaml
+from fastcore.docments import MarkdownRenderer
+from fastcore.foundation import L
+from fastcore.nbio import mk_cell, read_nb, write_nb
+from latex2mathml.converter import convert as mathml
+from nbdev.doclinks import NbdevLookup, nbpath2html, patch_name
+from nbdev.process import Processor
+from nbdev.processors import FilterDefaults, add_fold, add_show_docs, clean_show_doc, exec_show_docs, insert_warning, mv_exports
+from PIL import Image
+from smalldocs.config import load
+from smalldocs.site import Site
+
+root = Path(__file__).parent.parent
+sys.path.insert(0, str(root))  # this checkout is documented, not an installed copy
+package, notebooks = 'fer_teach', sorted((root/'nbs').glob('*.ipynb'))
+
+
+def page_of(notebook): return nbpath2html(Path(notebook)).stem
+def anchor(name): return name.lower()
+def raw(text): return f'```{{=html}}\n{text}\n```\n'
+
+
+# --- the package's names
+
+@cache
+def symbols(module: str) -> dict:
+    "{name: line} of what `module` defines: functions, classes, their methods, and methods patched onto other classes"
+    found = {}
+    for node in ast.parse((root/package/f'{module}.py').read_text(encoding='utf-8')).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)): found |= {name: node.lineno for name in L(patch_name(node))}
+        if isinstance(node, ast.ClassDef):
+            found |= {f'{node.name}.{o.name}': o.lineno for o in node.body if isinstance(o, ast.FunctionDef)}
+    return {name: line for name, line in found.items() if not re.search(r'(^|\.)_', name)}
+
+
+def modules(): return [o.stem for o in sorted((root/package).glob('*.py')) if not o.stem.startswith('_') and o.stem != 'all']
+def source_of(module, name): return f'source/{module}.html#line-{symbols(module)[name]}'
+
+
+def entry(module: str, name: str) -> str:
+    "Markdown of one API entry: name, link to its source, signature with a comment per argument, docstring"
+    value, owner = attrgetter(name)(import_module(f'{package}.{module}')), name.rpartition('.')[0]
+    is_property = isinstance(value, (property, cached_property))
+    doc = MarkdownRenderer(getattr(value, 'fget', None) or getattr(value, 'func', value) if is_property else value)
+    signature = str(doc.dm).replace(':NoneType=None', '=None')
+    signature = re.sub(rf'\b({package}|fastai|numpy|pandas|torch|matplotlib)(\.\w+)*\.(?=\w)', '', signature)
+    if isinstance(value, type): signature = re.sub(r'->None:$', '', signature.replace('def ', 'class ', 1))
+    if is_property:
+        signature = name + ''.join(re.findall(r'->.+(?=:$)', signature))
+        if not doc.docs: signature += '  # ' + ' '.join(re.findall(r'return (.+)', inspect.getsource(doc.sym)))
+    level = '###' if owner in symbols(module) else '##'
+    return (f'{level} {name} {{#{anchor(name)} .api-name}}\n\n[source](/{source_of(module, name)}){{.api-source}}\n\n'
+            f'```python\n{signature.rstrip(":")}\n```\n\n{NbdevLookup().linkify(doc.docs) or ""}\n')
+
+
+def api_page(module: str) -> str:
+    "Markdown of a module's page: every public name, methods after their class"
+    names, told = symbols(module), ''.join(f'Explained, with examples, in [{title(o)}](/{page_of(o)}.ipynb).' for o in notebooks if exported(o) == module)
+    def place(name): return names.get(name.rpartition('.')[0], names[name]), names[name]
+    summary = (import_module(f'{package}.{module}').__doc__ or '').strip()
+    return '\n'.join([f'---\ntitle: {package}.{module}\n---\n', summary, told, *(entry(module, o) for o in sorted(names, key=place))])
+
+
+def source_page(module: str) -> str:
+    text = (root/package/f'{module}.py').read_text(encoding='utf-8')
+    return (f'---\ntitle: Source of {package}.{module}\ntoc: false\nsearch: false\n---\n\nDescribed in [{package}.{module}](../api/{module}.md).\n\n'
+            f'````{{#line .python code-line-numbers="true"}}\n{text}\n````\n')
+
+
+# --- notebooks
+
+@cache
+def exported(notebook: Path) -> str:
+    "The module that `notebook` exports, or nothing"
+    return next((o[1] for cell in read_nb(notebook).cells if (o := re.search(r'^#\|\s*default_exp\s+(\w+)', cell.source, re.M))), '')
+
+
+@cache
+def title(notebook: Path) -> str:
+    heading = re.match(r'# (.+)', read_nb(notebook).cells[0].source)
+    return heading[1] if heading else sys.exit(f'{notebook.name}: the first cell must hold its title, as "# Title"')
+
+
+class NameExports(Processor):
+    "Before an exported cell, a bar with its public names, where links to them arrive; what is exported unseen is folded"
+    def begin(self):
+        module, cells = exported(Path(self.nb.path_)), []
+        for cell in self.nb.cells:
+            if {'export', 'exports'} & set(cell.directives_):
+                nodes = [node for node in ast.parse(cell.source).body if not isinstance(node, (ast.Import, ast.ImportFrom))]
+                names = [name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef)) for name in L(patch_name(node))]
+                public = [name for name in names if name in symbols(module)]
+                if public: cells.append(mk_cell(self.bar(module, public), 'markdown'))
+                if nodes and cell.directives_.pop('export', None) is not None:
+                    cell.source = f'#| code-fold: true\n#| code-summary: "{", ".join(o for o in names if o not in public) or "Code"}"\n{cell.source}'
+            cells.append(cell)
+        self.nb.cells = cells
+
+    def bar(self, module, names):
+        links = ''.join(f'<a id="{anchor(o)}" href="api/{module}.html#{anchor(o)}"><code>{o}</code></a> ' for o in names)
+        return raw(f'<div class="api-bar">{links}<a class="api-source" href="{source_of(module, names[0])}">source</a></div>')
+
+
+class PageOf(FilterDefaults):
+    "nbdev's processors for a page of docs, which run no code: signatures come from the exported modules"
+    def base_procs(self):
+        ours = {add_show_docs: NameExports}
+        dropped = {insert_warning, exec_show_docs, clean_show_doc, mv_exports, add_fold}
+        return [ours.get(o, o) for o in super().base_procs() if o not in dropped]
+
+
+def inches(file: Path) -> str:
+    "The width attribute that shows a picture as large as its resolution says; an SVG says so itself"
+    if file.suffix == '.svg': return ''
+    with Image.open(file) as picture: return f' width="{picture.width*96/picture.info.get("dpi", (96,))[0]:.0f}"'
+
+
+def figure(cell, number: int, output, page: str, stage: Path) -> str:
+    "The figure of an output as a file beside the page; `alt` says which code drew it"
+    kind = next(o for o in ('image/svg+xml', 'image/png', 'image/jpeg') if o in output.data)
+    data = ''.join(output.data[kind])
+    name = f'figures/{page}-{cell.id}-{number}.{kind[6:9].replace("jpe", "jpg")}'
+    if kind == 'image/svg+xml': (stage/name).write_text(data[data.find('<svg'):], encoding='utf-8')
+    else: (stage/name).write_bytes(base64.b64decode(data))
+    code = html.escape(cell.source.strip().splitlines()[-1])
+    return f'<a class="figure" href="{name}"><img src="{name}" alt="Figure drawn by {code}"{inches(stage/name)}></a>'
+
+
+def store_figures(notebook, page: str, stage: Path):
+    "Figures become files, and tables lose pandas' own style"
+    for cell in notebook.cells:
+        for number, output in enumerate(cell.get('outputs', [])):
+            data = output.get('data', {})
+            if any(o.startswith('image/') for o in data): output['data'] = {'text/html': figure(cell, number, output, page, stage)}
+            elif 'text/html' in data:
+                table = re.sub(r'<style scoped>.*?</style>', '', ''.join(data['text/html']), flags=re.S)
+                output['data'] = {'text/html': re.sub(r'<table[^>]*dataframe[^>]*>', '<table class="table table-sm dataframe">', table)}
+
+
+def relink(text: str, reached: set = frozenset()) -> str:
+    "`text` with links between notebooks leading to their pages, and links to names to where they are in `reached`, else to the reference"
+    def link(match):
+        shown, page, name = match.groups()
+        module = next((exported(o) for o in notebooks if page_of(o) == page), '')
+        if f'{page}#{name}' in reached: return match[0]
+        return f'[{shown}](/api/{module}.md#{name})' if module and name in map(anchor, symbols(module)) else shown
+    text = re.sub(r'\]\((?:nbs/)?([\w.-]+\.ipynb)', lambda m: f']({page_of(m[1])}.ipynb', text)
+    return re.sub(r'\[(`[^`]+`)\]\(/(\w+)\.html#([^)]+)\)', link, text)
+
+
+# --- the leaderboard
+
+SORT = """<script>
+document.querySelectorAll('.leaderboard th button').forEach((button, column) => button.addEventListener('click', () => {
+  const table = button.closest('table'), head = button.closest('th'), up = head.getAttribute('aria-sort') === 'descending' ? 1 : -1
+  const key = row => row.cells[column].dataset.value, compare = (a, b) => a === '' ? 1 : b === '' ? -1 : isNaN(a) || isNaN(b) ? up*a.localeCompare(b) : up*(a - b)
+  table.querySelectorAll('th').forEach(o => o.removeAttribute('aria-sort'))
+  head.setAttribute('aria-sort', up > 0 ? 'ascending' : 'descending')
+  table.tBodies[0].append(...[...table.tBodies[0].rows].sort((a, b) => compare(key(a), key(b))))
+}))
+</script>"""
+
+
+def side_by_side(columns: list) -> list:
+    "The columns in their order, but each published figure right after the measured one that it is to be compared with"
+    published = {o: re.sub('_?published_?', '', o) or 'accuracy' for o in columns if 'published' in o}
+    measured = [o for o in columns if o not in published]
+    loose = [o for o in published if published[o] not in measured]
+    return [p for m in measured for p in (m, *(o for o in published if published[o] == m))] + loose
+
+
+def leaderboard_table(rows: list) -> str:
+    def cell(value):
+        number = re.fullmatch(r'[-+]?\d+(\.\d+)?(e[-+]?\d+)?', value)
+        kind = 'number' if number else 'text' if len(value) > 30 else 'word'
+        return f'<td data-value="{html.escape(value)}" class="{kind}">{html.escape(value)}</td>'
+    columns = side_by_side(list(rows[0]))
+    head = ''.join(f'<th scope="col"><button type="button">{html.escape(o.replace("_", " "))}</button></th>' for o in columns)
+    body = ''.join(f'<tr>{"".join(cell(row[o] or "") for o in columns)}</tr>\n' for row in rows)
+    return f'<div class="cell-output-display"><table class="table table-sm leaderboard"><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>\n{SORT}'
+
+
+def leaderboard_page(file: Path) -> str:
+    "Markdown of the leaderboard: every row of `file` with every column it has"
+    rows = list(csv.DictReader(file.open(encoding='utf-8', newline=''))) if file.exists() else []
+    told = ('Every row was written by a run of `fer_teach benchmark`; published figures stand beside measured ones. Press a heading to sort.'
+            if rows else 'There are no rows yet: nothing has been measured for publication. A row appears here only when a run of '
+            '`fer_teach benchmark` has written it, so there is no figure to compare with what others published.')
+    return '\n\n'.join(['---\ntitle: Leaderboard\ntoc: false\npage-layout: full\n---', told, raw(leaderboard_table(rows)) if rows else ''])
+
+
+# --- the site
+
+# what scrolls can be reached by keyboard
+SCROLL = """<script>
+const reachable = () => document.querySelectorAll('pre, .cell-output-display, .sd-table').forEach(o => { if (o.scrollWidth > o.clientWidth) o.tabIndex = 0 })
+for (const event of ['load', 'resize', 'toggle']) addEventListener(event, reachable, true)
+</script>"""
+
+
+def with_all_notebooks(config: dict) -> dict:
+    "The configuration with page names for notebooks, and '*.ipynb' filled in, so that no notebook is ever left out"
+    sections = config['website']['sidebar']['contents']
+    named = {o for section in sections for o in section['contents']}
+    unknown = {o for o in named if o.endswith('.ipynb') and '*' not in o} - {o.name for o in notebooks}
+    if unknown: sys.exit(f'nbs/_quarto.yml names {", ".join(sorted(unknown))}, which is not in nbs/')
+    rest = [o.name for o in notebooks if o.name not in named]
+    def link(name): return dict(text=title(root/'nbs'/name).partition(':')[0], href=f'{page_of(name)}.ipynb') if name.endswith('.ipynb') else name
+    for section in sections:
+        section['contents'] = [link(o) for pattern in section['contents'] for o in (rest if pattern == '*.ipynb' else [pattern])]
+    if rest and '*.ipynb' not in named: sys.exit(f"nbs/_quarto.yml leaves out {', '.join(rest)}: name them, or '*.ipynb' in one section")
+    return config
+
+
+def stage_pages(stage: Path):
+    "Everything that smalldocs needs, in one folder"
+    for name in ('api', 'source', 'figures'): (stage/name).mkdir()
+    config = with_all_notebooks(yaml.safe_load((root/'nbs/_quarto.yml').read_text(encoding='utf-8')))
+    config['project']['resources'] = ['figures']
+    config['format']['html']['include-after-body'] = dict(text=SCROLL)
+    files = {'_quarto.yml': yaml.safe_dump(config),
+             **{name: (root/'tools'/name).read_text(encoding='utf-8') for name in ('site.css', 'favicon.svg')},
+             'leaderboard.md': leaderboard_page(root/'nbs/leaderboard.csv'),
+             **{name: (root/name).read_text(encoding='utf-8') for name in ('CONTRIBUTING.md', 'CHANGELOG.md')}}
+    for module in modules(): files |= {f'api/{module}.md': relink(api_page(module)), f'source/{module}.md': source_page(module)}
+    for name, text in files.items(): (stage/name).write_text(text, encoding='utf-8')
+    for file in (o for o in (root/'nbs').rglob('*') if o.suffix in ('.png', '.svg', '.jpg', '.gif')):  # published where a page shows them
+        copy = stage/file.relative_to(root/'nbs')
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(file.read_bytes())
+
+    pages, reached = {page_of(o): read_nb(o) for o in notebooks}, set()
+    for page, notebook in pages.items():
+        PageOf()(notebook)
+        store_figures(notebook, page, stage)
+        reached |= {f'{page}#{name}' for cell in notebook.cells for name in re.findall(r'<a id="([^"]+)"', cell.source)}
+    for page, notebook in pages.items():
+        for cell in notebook.cells:
+            if cell.cell_type == 'markdown': cell.source = relink(cell.source, reached)
+            elif cell.cell_type == 'raw': cell.source = re.sub(r'^output-file:.*\n', '', cell.source, flags=re.M)  # not for smalldocs
+        write_nb(notebook, stage/f'{page}.ipynb')
+
+
+def with_mathml(text: str) -> str:
+    "A page with its equations as MathML, which needs no script"
+    text = re.sub(r'<(?:link|script)[^>]*/katex@[^>]*>(?:</script>)?', '', text)
+    return re.sub(r'<span class="math (inline|display)">\\[(\[](.*?)\\[)\]]</span>',
+                  lambda m: mathml(html.unescape(m[2]), display=m[1].replace('display', 'block')), text, flags=re.S)
+
+
+def without_network(out: Path):
+    "Equations as MathML, no fonts from elsewhere, and a search that also works on files opened from disk"
+    for page in out.rglob('*.html'):
+        text = with_mathml(page.read_text(encoding='utf-8'))
+        page.write_text(re.sub(r'<a (href="#line-\d+")></a>', r'<a \1 tabindex="-1" aria-hidden="true"></a>', text), encoding='utf-8')
+    for theme in out.glob('site_libs/themes/*.css'):
+        theme.write_text(re.sub(r'@import url\([^)]*\);', '', theme.read_text(encoding='utf-8')), encoding='utf-8')
+    (out/'search.js').write_text(f'window.searchIndex = {(out/"search.json").read_text(encoding="utf-8")}', encoding='utf-8')
+    script = out/'site_libs/smalldocs.js'
+    fetched = re.compile(r'const r = await fetch\(offset \+ "search.json"\);\s*index = await r.json\(\);')
+    loaded = ("await new Promise((onload, onerror) => document.head.append(Object.assign(document.createElement('script'), "
+              "{src: offset + 'search.js', onload, onerror}))); index = window.searchIndex;")
+    text, changed = fetched.subn(loaded, script.read_text(encoding='utf-8'))
+    if not changed: sys.exit('smalldocs reads its search index in another way now: tools/site.py must follow')
+    script.write_text(text, encoding='utf-8')
+    (out/'search.json').unlink()
+
+
+def build(out: Path):
+    with tempfile.TemporaryDirectory() as folder:
+        stage = Path(folder)/'site'
+        stage.mkdir()
+        stage_pages(stage)
+        site = Site(load(stage), quiet=True)
+        site.out = out
+        number = site.build()
+    if site.warnings: sys.exit('\n'.join(site.warnings))
+    without_network(out)
+    print(f'{number} pages in {out}')
+
+
+if __name__ == '__main__':
+    out = Path(sys.argv[1] if len(sys.argv) > 1 else root/'_docs').resolve()
+    os.chdir(root)
+    if NbdevLookup()['learn_emotions'] is None: sys.exit("nbdev cannot see the package: pip install -e '.[dev]' first")
+    build(out)
