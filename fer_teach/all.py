@@ -5,6 +5,7 @@ from .evaluation import *
 from .learner import *
 from .baselines import *
 from .scratch import *
+from .reduction import *
 from .explainability import *
 from .learn import *
 from fastai.callback.all import *
