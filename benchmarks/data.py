@@ -14,6 +14,8 @@ import time
 import zipfile
 from pathlib import Path
 
+import numpy as np
+
 
 def measure_write(source, folder):
     "fer2013.csv, and its tar.gz in a zip, made from the pictures in the zip `source`"
@@ -43,6 +45,18 @@ def measure_audit(path):
     return dict(images=len(faces), table=faces.pixels.nbytes, seconds=time.perf_counter() - start) | found.table['count'].to_dict()
 
 
+def measure_planted(path):
+    "600 altered copies among all different images: those found, and how many finds per planted one are of other pairs"
+    from fer_teach.data import near_copies, pixel_ids, pixel_std, plant_copies, read_faces
+    pixels = read_faces(path).pixels
+    pixels = pixels[np.unique(pixel_ids(pixels), return_index=True)[1]]
+    pixels, rng = pixels[pixel_std(pixels) >= 1], np.random.default_rng(0)
+    chosen = rng.choice(len(pixels), 600, replace=False)
+    found = near_copies(np.concatenate([pixels, plant_copies(pixels[chosen], rng)]))
+    hits = {(a, b) for a, b in zip(found['first'], found.second)} & {(a, len(pixels) + i) for i, a in enumerate(chosen)}
+    return dict(images=len(pixels) + 600, table=pixels.nbytes, recall=len(hits)/600, pairs_already_there=int((found.second < len(pixels)).sum()))
+
+
 def measure_draw(count):
     from fer_teach.drawn import drawn_faces
     faces = drawn_faces(int(count))
@@ -51,11 +65,8 @@ def measure_draw(count):
 
 def child(name, *arguments):
     "Run one measurement in this process and print it"
-    import torch
-
     import fer_teach.data
     import fer_teach.drawn  # noqa: F401
-    torch.set_num_threads(os.cpu_count())
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
     result = globals()[f'measure_{name}'](*arguments)
     result = dict(seconds=time.perf_counter() - start) | result
@@ -80,6 +91,7 @@ def main(source):
         report('read fer2013.csv', 'read', folder/'fer2013.csv')
         report('read the CSV in a tar.gz in a zip', 'read', folder/'challenge.zip')
     report('audit', 'audit', source)
+    report('near-copies, 600 planted', 'planted', source)
 
 
 if __name__ == '__main__':

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['EMOTIONS', 'ALIASES', 'SCHEMES', 'SPLITS', 'FOLDER_SPLITS', 'IMAGE_TYPES', 'MAX_UNPACKED', 'MAX_PICTURE', 'MAX_DEPTH',
-           'ARCHIVES', 'CSV_EMOTIONS', 'MAX_LINE', 'FaceError', 'unknown', 'emotion_name', 'class_groups', 'Faces',
-           'pixel_ids', 'place_of', 'picture_pixels', 'read_image', 'stratified_split', 'read_faces', 'join_ferplus',
-           'download_fer2013', 'PixelTable', 'grey_or_rgb', 'Augment', 'Normalize', 'FaceLoader', 'face_loaders',
-           'as_faces']
+           'ARCHIVES', 'CSV_EMOTIONS', 'MAX_LINE', 'AUGMENTATIONS', 'FaceError', 'unknown', 'emotion_name',
+           'class_groups', 'Faces', 'class_weights', 'pixel_ids', 'place_of', 'picture_pixels', 'read_image',
+           'stratified_split', 'read_faces', 'join_ferplus', 'download_fer2013', 'PixelTable', 'grey_or_rgb', 'Augment',
+           'show_augmented', 'Normalize', 'FaceLoader', 'face_loaders', 'as_faces', 'near_copies', 'plant_copies',
+           'tone_share', 'pixel_std', 'Audit', 'audit']
 
 # %% ../nbs/01_data.ipynb #imports
 import csv
@@ -23,7 +24,7 @@ import warnings
 import zipfile
 import zlib
 from collections import namedtuple
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -37,6 +38,8 @@ import yaml
 from fastcore.basics import noops, patch
 from fasttransform import ItemTransform
 from PIL import Image, ImageOps
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 with warnings.catch_warnings():  # fastai still calls what torch means to drop
     warnings.simplefilter('ignore', FutureWarning)
@@ -185,6 +188,24 @@ def require_classes(self: Faces, splits: tuple = SPLITS) -> Faces:
         if missing: raise FaceError(f'the {split} split has no image of {", ".join(missing)}: '
                                     'add some, or choose classes without it (classes=[...])')
     return self
+
+# %% ../nbs/01_data.ipynb #undersample
+@patch
+def undersample(self: Faces,
+                margin: int,  # images
+                seed: int = 0) -> Faces:
+    "Training classes cut at random to (the largest - `margin`) images; other splits stay as they are"
+    train = np.flatnonzero(self.usage == 'train')
+    counts = np.bincount(self.labels[train], minlength=len(self.vocab))
+    if not 0 < margin < counts.max(): raise FaceError(f'a margin of {margin} is impossible: the largest training class has {counts.max()} images')
+    order, rank = np.random.default_rng(seed).permutation(train), np.zeros(len(self), int)
+    for label in range(len(self.vocab)): rank[order[self.labels[order] == label]] = np.arange(counts[label])
+    return self[rank < counts.max() - margin]
+
+def class_weights(faces: Faces) -> np.ndarray:  # float (k,), one per class of `vocab`
+    "What each training image should count for, so that all classes weigh the same and the mean is 1"
+    counts = faces.require_classes(('train',)).counts()['train'].to_numpy()
+    return counts.sum()/(len(counts)*counts)
 
 # %% ../nbs/01_data.ipynb #pixel-ids
 def pixel_ids(pixels: np.ndarray  # uint8 (n, ...)
@@ -578,6 +599,41 @@ def show(self: Faces,
             ax.set_title(titles[i], fontsize=8)
     return axes
 
+# %% ../nbs/01_data.ipynb #plot-counts
+@patch
+def plot_counts(self: Faces, ax=None):
+    "Images per class, the splits stacked; returns the axes"
+    ax = ax or plt.subplots(figsize=(5, .32*len(self.vocab) + 1), layout='constrained')[1]
+    table = self.counts().iloc[::-1]
+    table.plot.barh(stacked=True, ax=ax, width=.75, color=['tab:blue', 'tab:orange', 'tab:green'])
+    for i, total in enumerate(table.sum(axis=1)): ax.annotate(f'{total:,}', (total, i), (3, 0), textcoords='offset points', va='center', fontsize=8)
+    ax.set(xlabel='images', ylabel='')
+    ax.margins(x=.12)
+    ax.legend(frameon=False, fontsize=8, loc='lower right')
+    ax.spines[['top', 'right']].set_visible(False)
+    return ax
+
+# %% ../nbs/01_data.ipynb #embedding
+@patch
+def plot_embedding(self: Faces,
+                   method: str = 'pca',  # first two principal components, or 'tsne' (van der Maaten and Hinton, 2008)
+                   n: int = 1000,  # at most so many images, at random
+                   seed: int = 0,
+                   ax=None):
+    "A map on which images with similar pixels lie close together, coloured by label; returns the axes"
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+    if method not in ('pca', 'tsne'): raise unknown('map', method, ('pca', 'tsne'))
+    if len(self) < 10: raise FaceError(f'{len(self)} images are too few for a map: give 10 or more')
+    rows = np.random.default_rng(seed).permutation(len(self))[:n]
+    x = PCA(2 if method == 'pca' else min(50, len(rows)), random_state=seed).fit_transform(self.pixels[rows].reshape(len(rows), -1)/255)
+    if method == 'tsne': x = TSNE(perplexity=min(30, len(rows)/4), random_state=seed).fit_transform(x)
+    ax = ax or plt.subplots(figsize=(4.4, 3.6), layout='constrained')[1]
+    for i, name in enumerate(self.vocab): ax.scatter(*x[self.labels[rows] == i].T, s=9, alpha=.7, linewidths=0, color=f'C{i}', label=name)
+    ax.set(xticks=[], yticks=[], title=dict(pca='PCA', tsne='t-SNE')[method])
+    ax.legend(frameon=False, fontsize=8, markerscale=2, loc='center left', bbox_to_anchor=(1, .5))
+    return ax
+
 # %% ../nbs/01_data.ipynb #pixel-table
 class PixelTable:
     "Pixels (n, channels, h, w) uint8 and labels (n,) as tensors; an index, or a list of them, gives both"
@@ -630,6 +686,29 @@ def matrices(self: Augment, n: int) -> torch.Tensor:
     second = torch.stack([scale*angle.sin()*side, scale*(angle + shear).cos(), 2*spread(self.shift)], 1)
     return torch.stack([first, second], 1)
 
+# %% ../nbs/01_data.ipynb #augmentations
+AUGMENTATIONS = {  # arguments of `Augment`; S1 is also that of S2's networks
+    'mirror': dict(flip=True),
+    'S1': dict(flip=True, rotation=15, shift=.1, zoom=.1, shear=.1),
+    'S3': dict(flip=True, rotation=20, shift=.2),
+    'S4': dict(flip=True, rotation=15, shift=.15, zoom=.15, shear=.15),
+    'S5': dict(flip=True, rotation=5, zoom=.1, shear=.1)}
+
+def show_augmented(faces: Faces,
+                   names=tuple(AUGMENTATIONS),  # of recipes, one row each
+                   columns: int = 8):
+    "The first face as it is, then as each recipe would give it in training; returns the axes"
+    fig, axes = plt.subplots(len(names), columns + 1, figsize=(.95*(columns + 1), .98*len(names)), squeeze=False, layout='constrained')
+    same = PixelTable(faces[[0]*columns], 1).x
+    for name, row in zip(names, axes):
+        if name not in AUGMENTATIONS: raise unknown('augmentation', name, AUGMENTATIONS)
+        changed, = Augment(**AUGMENTATIONS[name]).encodes((same,))
+        for ax, face in zip(row, [same[0], *changed]):
+            ax.imshow(face[0], cmap='gray', vmin=0, vmax=255)
+            ax.set_axis_off()
+        row[0].text(-.15, .5, name, transform=row[0].transAxes, ha='right', va='center')
+    return axes
+
 # %% ../nbs/01_data.ipynb #normalize
 class Normalize(ItemTransform):
     "Bytes (n, channels, h, w) to floats: divided by 255, then by `mean` and `std` per channel, channels last in memory"
@@ -676,3 +755,193 @@ def as_faces(images,  # `Faces`, one path or several, a PIL image, or uint8 pixe
     n = len(pixels)
     source = np.array([f'image {i}' for i in range(n)]) if source is None else source
     return Faces(pixels, np.zeros(n, int), tuple(vocab), np.full(n, 'test'), source)
+
+# %% ../nbs/01_data.ipynb #candidates
+def _shrunk(x, by): return torch.cat([F.avg_pool2d(o[:, None].float(), by)[:, 0] for o in x.split(4096)])
+
+def _codes(small, basis):
+    "Unit vectors (n, k): small images (n, 16, 16) without brightness and contrast, seen through `basis`"
+    flat = small.flatten(1)
+    flat = F.normalize(flat - flat.mean(1, keepdim=True), dim=1)
+    return flat if basis is None else F.normalize((flat - basis[0]) @ basis[1], dim=1)
+
+def _candidates(x, neighbours=5, least=.7):
+    "(first, second, mirrored?) int64 (m, 3) of images (n, 48, 48) that are among each other's nearest when seen from afar"
+    small = _shrunk(x, 3)
+    flat = torch.cat([_codes(small, None), _codes(small.flip(-1), None)])
+    basis = flat.mean(0), torch.linalg.eigh(torch.cov(flat.T))[1][:, -64:]
+    codes, found = _codes(small, basis), []
+    for mirrored, others in ((0, codes), (1, _codes(small.flip(-1), basis))):
+        for rows in torch.arange(len(x)).split(1024):
+            like = codes[rows] @ others.T
+            like[torch.arange(len(rows)), rows] = -1
+            value, near = like.topk(min(neighbours, len(x) - 1))
+            pair = torch.stack([rows[:, None].expand_as(near), near], -1)[value > least].sort(1).values
+            found.append(F.pad(pair, (0, 1), value=mirrored))
+    return torch.unique(torch.cat(found), dim=0)
+
+# %% ../nbs/01_data.ipynb #best-correlation
+def _best_correlation(x, pairs, margin):
+    "The highest correlation (m,) of each of `pairs` (m, 3) among images x (n, s, s) over all shifts up to `margin`"
+    found, side = [torch.zeros(0)], x.shape[-1] - 2*margin
+    for first, second, mirrored in (o.T for o in pairs.split(512) if len(o)):
+        a, b = x[first].float(), x[second].float()
+        a = torch.where(mirrored[:, None, None] == 1, a.flip(-1), a)[:, margin:-margin, margin:-margin]
+        a, b = a - a.mean((1, 2), keepdim=True), (b - b.mean((1, 2), keepdim=True))[None]
+        product = F.conv2d(b, F.normalize(a.flatten(1), dim=1).view(-1, 1, side, side), groups=len(first))[0]
+        variance = F.avg_pool2d(b**2, side, 1)[0] - F.avg_pool2d(b, side, 1)[0]**2
+        found.append((product/(side*variance.clamp(min=1e-3).sqrt())).flatten(1).amax(1))
+    return torch.cat(found)
+
+# %% ../nbs/01_data.ipynb #near-copies
+def near_copies(pixels: np.ndarray,  # uint8 (n, h, w) or (n, h, w, 3), all different
+                threshold: float = .95,  # correlation of what counts as a near-copy
+               ) -> pd.DataFrame:  # columns first, second (positions), mirrored, correlation
+    "Pairs of images that are alike up to brightness, contrast, a shift of three pixels in 48, and mirroring"
+    if len(pixels) < 2: return pd.DataFrame(dict(first=[], second=[], mirrored=[], correlation=[]))
+    x = _grey_48(pixels)
+    with _one_thread():
+        pairs = _candidates(x)
+        pairs = pairs[_best_correlation(_shrunk(x, 2), pairs, 1) > threshold - .11]  # quick, at half the size; those that stay are compared in full
+        correlation = _best_correlation(x, pairs, 3)
+    first, second, mirrored = pairs[correlation > threshold].T.numpy()
+    return pd.DataFrame(dict(first=first, second=second, mirrored=mirrored == 1, correlation=correlation[correlation > threshold].numpy()))
+
+@contextmanager
+def _one_thread():
+    "So many small steps are slower on several threads, and far slower where others use the machine too"
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try: yield
+    finally: torch.set_num_threads(threads)
+
+def _grey_48(pixels):
+    "Images as a tensor uint8 (n, 48, 48)"
+    x = torch.tensor(pixels)
+    x = grey_or_rgb(x[:, None] if x.ndim == 3 else x.permute(0, 3, 1, 2), 1)
+    return (x if x.shape[-2:] == (48, 48) else F.interpolate(x.float(), (48, 48), mode='area').round().to(torch.uint8))[:, 0]
+
+# %% ../nbs/01_data.ipynb #plant
+def plant_copies(pixels: np.ndarray,  # uint8 (n, h, w)
+                 rng: np.random.Generator) -> np.ndarray:  # uint8 (n, h, w)
+    "Each image changed like a copy in the wild: mirrored or not, shifted by up to 2 pixels, brighter or darker, with more or less contrast"
+    def changed(x):
+        x = np.roll(np.pad(x[:, ::-rng.choice([-1, 1])], 4, mode='edge'), rng.integers(-2, 3, 2), (0, 1))[4:-4, 4:-4]
+        return np.clip(x*rng.uniform(.7, 1.3) + rng.uniform(-30, 30), 0, 255)
+    return np.stack([changed(o) for o in pixels.astype(np.float32)]).astype(np.uint8)
+
+# %% ../nbs/01_data.ipynb #flat
+def tone_share(pixels: np.ndarray  # uint8 (n, h, w) or (n, h, w, 3)
+              ) -> np.ndarray:  # float (n,)
+    "The share of each image that its most frequent tone covers, of 32 tones"
+    tones = (_grey_48(pixels)//8).flatten(1).numpy()
+    return np.array([np.bincount(o).max() for o in tones])/48**2
+
+def pixel_std(pixels: np.ndarray) -> np.ndarray:  # float (n,)
+    "The standard deviation of the pixels of each image"
+    return np.array([o.std() for o in pixels])
+
+# %% ../nbs/01_data.ipynb #audit-class
+@dataclass(frozen=True, repr=False)
+class Audit:
+    "What was found in `faces`: a `table`, and the images behind each line of it"
+    faces: Faces
+    table: pd.DataFrame  # a row per finding: count, meaning
+    rows: dict  # {finding: positions of its images in `faces`}
+    groups: dict  # {finding: int (n,), equal for images that belong together}
+
+    def images(self, finding: str) -> pd.DataFrame:  # position, source, label, split, group
+        "The images behind a finding; those that belong together have the same group"
+        if finding not in self.rows: raise unknown('finding', finding, self.rows)
+        rows = self.rows[finding]
+        group = self.groups.get(finding, self.groups['copies'])[rows]
+        table = pd.DataFrame(dict(position=rows, source=self.faces.source[rows], label=np.array(self.faces.vocab)[self.faces.labels[rows]],
+                                  split=self.faces.usage[rows], group=np.unique(group, return_inverse=True)[1]))
+        return table.sort_values(['group', 'position'], ignore_index=True)
+
+    def show(self, finding: str, n: int = 16, **kwargs):
+        "The first `n` images behind a finding, those that belong together side by side; returns the axes"
+        return self.faces[self.images(finding).position.to_numpy()[:n]].show(n, **kwargs)
+
+    def __repr__(self): return self.table.to_string()
+    def _repr_html_(self): return self.table.to_html()
+
+# %% ../nbs/01_data.ipynb #identical
+def _identical(faces, ids):
+    "(name, count, rows, meaning) of the findings about identical images"
+    _, first, copies = np.unique(ids, return_index=True, return_counts=True)
+    yield 'different images', len(first), first, 'no two of them have the same pixels'
+    split = np.unique(faces.usage, return_inverse=True)[1]
+    kept = np.unique(np.stack([ids, faces.labels, split], 1), axis=0, return_index=True)[1]
+    again = np.setdiff1d(np.arange(len(faces)), kept)
+    yield 'repeats', len(again), again, 'same image, label and split as an earlier one: drop_duplicates() removes them'
+    for split, other in (('test', 'train'), ('valid', 'train'), ('test', 'valid')):
+        leak = np.flatnonzero((faces.usage == split) & np.isin(ids, ids[faces.usage == other]))
+        yield f'{split} images in {other}', len(leak), leak, f'identical to an image of {other}: a network can know them by heart'
+    labelled = np.unique(np.stack([ids, faces.labels], 1), axis=0)[:, 0]
+    torn = np.flatnonzero(np.bincount(labelled, minlength=len(first)) > 1)
+    yield 'conflicting labels', len(torn), np.flatnonzero(np.isin(ids, torn)), 'groups of identical images with more than one label'
+
+# %% ../nbs/01_data.ipynb #alike
+def _alike(faces, ids, pairs):
+    "(name, count, rows, meaning) of the findings about near-copies; `pairs` (m, 2) are of `ids`"
+    near = np.flatnonzero(np.isin(ids, pairs))
+    yield 'near-copies', len(near), near, 'like another image up to brightness, contrast, shift and mirroring'
+    both = np.concatenate([pairs, pairs[:, ::-1]])
+    for split in ('test', 'valid'):
+        train = ids[faces.usage == 'train']
+        close = both[np.isin(both[:, 1], train) & ~np.isin(both[:, 0], train), 0]
+        leak = np.flatnonzero((faces.usage == split) & np.isin(ids, close))
+        yield f'{split} near-copies in train', len(leak), leak, 'like an image of train, and identical to none'
+
+# %% ../nbs/01_data.ipynb #odd
+def _odd(faces):
+    "(name, count, rows, meaning) of the findings about single images and classes"
+    blank = pixel_std(faces.pixels) < 1
+    yield 'blanks', blank.sum(), np.flatnonzero(blank), 'one tone only: standard deviation of the pixels under 1'
+    sign = ~blank & (tone_share(faces.pixels) > .6)
+    yield 'perhaps no face', sign.sum(), np.flatnonzero(sign), 'one tone on over 60 % of the area: text, signs, logos'
+    counts = np.bincount(faces.labels, minlength=len(faces.vocab))
+    least, most = counts.argmin(), counts.argmax()
+    yield 'smallest class', counts[least], np.flatnonzero(faces.labels == least), (
+        f'{faces.vocab[least]}; {faces.vocab[most]} has {counts[most]/max(counts[least], 1):.1f} times as many')
+    if faces.votes is not None:
+        share = faces.votes.max(1)/np.maximum(faces.votes.sum(1), 1)
+        yield 'annotators agree', (share == 1).sum(), np.flatnonzero(share == 1), 'all who named an emotion named the same one'
+        yield 'annotators split', (share <= .5).sum(), np.flatnonzero(share <= .5), 'no emotion was named by more than half of them'
+    if faces.attributes is not None and 'label' in faces.attributes:
+        other = np.array(faces.vocab)[faces.labels] != faces.attributes['label'].to_numpy()
+        yield 'relabelled', other.sum(), np.flatnonzero(other), 'most annotators named another emotion than the label they came with'
+
+# %% ../nbs/01_data.ipynb #audit
+def audit(faces: Faces) -> Audit:
+    "Copies, near-copies, conflicting labels, blanks, suspects, imbalance, and how far annotators agree"
+    if not len(faces): raise FaceError('there are no faces to audit: read some first')
+    ids = pixel_ids(faces.pixels)
+    different = np.unique(ids, return_index=True)[1]
+    different = different[pixel_std(faces.pixels[different]) >= 1]
+    pairs = ids[different[near_copies(faces.pixels[different])[['first', 'second']].to_numpy(int)]].reshape(-1, 2)
+    edges = coo_array((np.ones(len(pairs)), pairs.T), shape=[ids.max() + 1]*2)
+    alike = connected_components(edges, directed=False)[1][ids]
+    findings = [*_identical(faces, ids), *_alike(faces, ids, pairs), *_odd(faces)]
+    table = pd.DataFrame([(name, int(count), meaning) for name, count, _, meaning in findings], columns=['finding', 'count', 'meaning'])
+    rows = {name: rows for name, _, rows, _ in findings}
+    return Audit(faces, table.set_index('finding'), rows, {'copies': ids} | {o: alike for o in rows if 'near' in o})
+
+# %% ../nbs/01_data.ipynb #plot-audit
+@patch
+def plot(self: Audit):
+    "Class counts, findings on a logarithmic scale and, where there are votes, how many annotators agree; returns the axes"
+    panels = 2 + (self.faces.votes is not None)
+    fig, axes = plt.subplots(1, panels, figsize=(4.2*panels, 3.4), layout='constrained')
+    self.faces.plot_counts(axes[0])
+    counts = self.table['count'].iloc[::-1]
+    axes[1].barh(counts.index, counts.clip(lower=.5), color='tab:red', height=.7, log=True)
+    for i, value in enumerate(counts): axes[1].annotate(f'{value:,}', (max(value, .5), i), (3, 0), textcoords='offset points', va='center', fontsize=8)
+    axes[1].set(xlim=(.5, 8*max(1, counts.max())), xlabel='count')
+    if panels == 3:
+        share = self.faces.votes.max(1)/np.maximum(self.faces.votes.sum(1), 1)
+        axes[2].hist(share, np.linspace(.05, 1.05, 11), color='tab:purple', rwidth=.85)
+        axes[2].set(xlabel='share of the votes for the label', ylabel='images')
+    for ax in axes: ax.spines[['top', 'right']].set_visible(False)
+    return axes

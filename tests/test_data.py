@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fer_teach import data
-from fer_teach.data import CSV_EMOTIONS, EMOTIONS, FaceError, download_fer2013, join_ferplus, read_faces
+from fer_teach.data import CSV_EMOTIONS, EMOTIONS, FaceError, audit, download_fer2013, join_ferplus, near_copies, plant_copies, read_faces
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (30, 48, 48)).astype(np.uint8)
@@ -270,3 +270,41 @@ def test_yolo_mismatches(tmp_path):
     with pytest.raises(FaceError, match='no data.yaml'): read_faces(written(tmp_path/'c', {k: v for k, v in yolo().items() if k != 'data.yaml'}))
     for yaml in (b'', b'names: 3', b'- x', b'names: [', b'\xff\xfe\xff', b'nc: 8'):
         with pytest.raises(FaceError): read_faces(written(tmp_path/'d', yolo() | {'data.yaml': yaml}))
+
+
+# --- audit
+
+def test_near_copies_of_drawn_faces():
+    from fer_teach.drawn import drawn_faces
+    pixels = drawn_faces(700).pixels
+    found = near_copies(np.concatenate([pixels, plant_copies(pixels[:200], RNG)]))
+    planted = found.second == found['first'] + 700
+    assert planted.sum() >= 180 and planted.sum() >= .9*len(found)
+
+
+def test_audit_of_fer2013():
+    path = os.environ.get('FER_TEACH_DATA')
+    if not path: pytest.skip('FER_TEACH_DATA names no FER2013')
+    faces = read_faces(path)
+    report = audit(faces)
+    counts = report.table['count']
+    expected = {'different images': 34034, 'repeats': 1234, 'test images in train': 288, 'valid images in train': 280, 'conflicting labels': 57, 'blanks': 13}
+    assert counts[list(expected)].to_dict() == expected
+    assert 2000 < counts['near-copies'] < 6000 and 20 < counts['perhaps no face'] < 100
+    conflicts = report.images('conflicting labels')
+    assert conflicts.groupby('group').label.nunique().min() >= 2 and conflicts.group.nunique() == 57
+    assert (conflicts.source == faces.source[conflicts.position]).all()
+    votes = Path(path).parent/'ferplus.csv'
+    if not votes.is_file(): return
+    joined = join_ferplus(faces, votes)
+    reasons = [why for _, why in joined.skipped]
+    assert (len(joined), reasons.count('has no FER+ votes'), reasons.count('has a tie of FER+ votes')) == (len(faces) - len(reasons), 177, 1599)
+
+
+@pytest.mark.parametrize('shape', [(1, 48, 48), (2, 48, 48), (12, 96, 96, 3), (9, 20, 20)])
+def test_audit_of_small_sets(shape):
+    pixels = RNG.integers(0, 256, shape).astype(np.uint8)
+    faces = data.Faces(pixels, np.arange(len(pixels)) % 2, ('happy', 'sad'), np.array(['train']*len(pixels)), np.array(['x']*len(pixels)))
+    assert audit(faces).table['count']['different images'] == len(pixels)
+    assert audit(faces[[0]*len(pixels)]).table['count']['repeats'] == len(pixels) - 1
+    assert len(audit(faces).plot()) == 2
