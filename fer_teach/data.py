@@ -608,7 +608,8 @@ def plot_counts(self: Faces, ax=None):
     table.plot.barh(stacked=True, ax=ax, width=.75, color=['tab:blue', 'tab:orange', 'tab:green'])
     for i, total in enumerate(table.sum(axis=1)): ax.annotate(f'{total:,}', (total, i), (3, 0), textcoords='offset points', va='center', fontsize=8)
     ax.set(xlabel='images', ylabel='')
-    ax.margins(x=.12)
+    ax.margins(x=.2)
+    ax.locator_params(axis='x', nbins=5)
     ax.legend(frameon=False, fontsize=8, loc='lower right')
     ax.spines[['top', 'right']].set_visible(False)
     return ax
