@@ -25,7 +25,7 @@ from fasttransform import ItemTransform
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from fastcore.basics import in_notebook, patch
-from .data import Augment, FaceError, FaceLoader, Faces, Normalize, PixelTable, unknown
+from .data import Augment, FaceError, FaceLoader, Faces, Normalize, PixelTable, class_weights, unknown
 from .evaluation import data_fingerprint, evaluate
 from fastai.callback.core import Callback, CancelEpochException
 from fastai.callback.progress import ProgressCallback
@@ -190,9 +190,7 @@ def face_loaders(faces: Faces,
 
 # %% ../nbs/01c_learner.ipynb #loss-of
 def _loss(recipe, faces):
-    labels = faces.split('train').labels
-    weights = len(labels)/(len(faces.vocab)*np.bincount(labels, minlength=len(faces.vocab))) if recipe.class_weights else None
-    weights = None if weights is None else torch.tensor(weights, dtype=torch.float32)
+    weights = torch.tensor(class_weights(faces), dtype=torch.float32) if recipe.class_weights else None
     return CrossEntropyLossFlat(label_smoothing=recipe.smoothing, weight=weights)
 
 def _callbacks(recipe, device):
