@@ -14,11 +14,12 @@ from pathlib import Path
 import anywidget
 import numpy as np
 import pandas as pd
+import torch
 import traitlets
 from PIL import Image, ImageOps
-from .data import FaceError, as_faces
+from .data import FaceError, as_faces, unknown
 from .drawn import AUS, PROTOTYPES, paint_faces, sample_attributes
-from .explainability import CAMS
+from .explainability import METHODS
 from fastai.learner import Learner
 
 # %% ../nbs/09_app.ipynb #open-picture
@@ -291,6 +292,7 @@ class EmotionApp(anywidget.AnyWidget):
 
     def __init__(self, learn: Learner,  # from `learn_emotions` or `load_emotions`
                  method: str = 'GradCAM'):
+        if method not in METHODS: raise unknown('method', method, METHODS)
         super().__init__(vocab=list(learn.vocab))
         self._look = partial(look, learn, method=method)
         self.on_msg(self._receive)
@@ -302,9 +304,12 @@ class EmotionApp(anywidget.AnyWidget):
         if content['kind'] == 'frame': self.send(*self._answer(content, bytes(buffers[0])))
 
     def _answer(self, content, picture):
-        "(message, buffers) for one frame"
+        "(message, buffers) for one frame; on one thread, because two that wait for each other are slower on a busy machine"
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
         try: seen = self._look(picture, content['evidence'])
         except Exception as problem: seen = dict(boxes=[], probabilities=[], maps=None, said=f'{type(problem).__name__}: {problem}')
+        finally: torch.set_num_threads(threads)
         maps = seen.pop('maps')
         extra = dict(kind='answer', turn=content['turn'], size=0 if maps is None else maps.shape[-1])
         return seen | extra, [] if maps is None else [maps.tobytes()]

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 import urllib.request
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from fer_teach.app import crop_faces, drawn_video, largest_face, look
+from fer_teach.app import crop_faces, drawn_video, face_boxes, largest_face, open_picture
 from fer_teach.data import FaceError
 from fer_teach.drawn import drawn_faces
 
@@ -37,6 +38,7 @@ def as_file(picture, kind, **options):
     return stream.getvalue()
 
 
+@cache
 def odd_pictures():
     "name -> (bytes, how many faces)"
     face, exif = scene(), Image.Exif()
@@ -62,8 +64,8 @@ def test_odd_pictures(name, tmp_path):
     boxes, crops = crop_faces(tmp_path/name)
     assert abs(len(boxes) - faces) <= (faces > 1) and crops.shape == (len(boxes), 48, 48)
     if faces == 1:  # the same face, upright, whatever the file
-        expected = largest_face(scene())
-        assert np.corrcoef(crops[0].ravel(), expected.ravel())[0, 1] > .9
+        found, expected = (np.array(face_boxes(o)[0])/o.width for o in (open_picture(tmp_path/name), open_picture(scene())))
+        assert np.abs(found - expected).max() < .06
     if not faces:
         with pytest.raises(FaceError, match='no face in .*nobody.png'): largest_face(tmp_path/name)
 
@@ -88,7 +90,7 @@ def place(tmp_path_factory):
     need_browser()
     from fer_teach.learn import learn_emotions
     folder = tmp_path_factory.mktemp('app')
-    learn_emotions('mini_xception', 4, drawn_faces(1400, difficulty='easy'), epochs=4, out=folder/'run')
+    learn_emotions('mini_xception', 4, drawn_faces(700, difficulty='easy'), epochs=2, out=folder/'run')
     cell = dict(cell_type='code', id='app', metadata={}, source=CELL, outputs=[], execution_count=None)
     kernel = dict(kernelspec=dict(name='python3', display_name='Python 3'))
     (folder/'app.ipynb').write_text(json.dumps(dict(cells=[cell], metadata=kernel, nbformat=4, nbformat_minor=5)))
@@ -167,7 +169,6 @@ def test_drawn_video_is_the_default(app):
 def test_camera_after_the_notice(app):
     app.click('text=Camera >> nth=0')
     assert 'AI Act' in app.inner_text('.notice') and app.get_attribute('.fer-teach', 'data-source') == 'camera'
-    assert not app.evaluate("Boolean(document.querySelector('.fer-teach').dataset.opened)")
     app.click('text=Open the camera')
     assert answers(app, 10) == 1
     print(app.inner_text('.status'))
