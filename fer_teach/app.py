@@ -48,14 +48,14 @@ def _cascade():
     return Cascade(data.lbp_frontal_face_cascade_filename())
 
 def face_boxes(picture: Image.Image,  # grey, upright
-               looked: int = 400,  # pixels of the longer side while looking; a face must have a tenth of it
+               smallest: int = 40,  # pixels of the smallest face looked for, once the longer side is between 320 and 640
               ) -> list:  # (left, top, right, bottom) in pixels of `picture`, the largest face first
     "Where faces are that look into the camera, at most ten"
-    scale = looked/max(picture.size)
+    scale = np.clip(max(picture.size), 320, 640)/max(picture.size)
     small = picture.resize((max(round(picture.width*scale), 1), max(round(picture.height*scale), 1)), Image.Resampling.BILINEAR)
-    small = np.pad(np.asarray(small), looked//10, mode='edge')  # a face at the border needs something around it
-    found = _cascade().detect_multi_scale(small, 1.1, 1, (looked//10,)*2, (looked*6//5,)*2, min_neighbor_number=3)
-    boxes = [_widened(o['c'] - looked//10, o['r'] - looked//10, o['width'], scale) for o in sorted(found, key=lambda o: -o['width'])]
+    small = np.pad(np.asarray(small), smallest, mode='edge')  # a face at the border needs something around it
+    found = _cascade().detect_multi_scale(small, 1.1, 1, (smallest, smallest), (max(small.shape),)*2, min_neighbor_number=3)
+    boxes = [_widened(o['c'] - smallest, o['r'] - smallest, o['width'], scale) for o in sorted(found, key=lambda o: -o['width'])]
     return [box for i, box in enumerate(boxes) if not any(_centre_within(box, other) for other in boxes[:i])][:10]
 
 def _widened(left, top, side, scale, margin=.07):

@@ -48,7 +48,7 @@ def odd_pictures():
     return {'phone.jpg': (as_file(face.rotate(90, expand=True), 'JPEG', exif=exif), 1),
             'transparent.png': (as_file(see_through, 'PNG'), 1),
             'animated.gif': (as_file(face, 'GIF', save_all=True, append_images=[Image.new('RGB', face.size)]), 1),
-            'large.jpg': (as_file(face.resize((5400, 3704), Image.Resampling.BILINEAR), 'JPEG'), 1),
+            'large.jpg': (as_file(face.resize((4500, 4500), Image.Resampling.BILINEAR), 'JPEG'), 1),
             'nobody.png': (as_file(Image.new('RGB', (400, 300), 'gray'), 'PNG'), 0),
             'ten.png': (as_file(scene(10), 'PNG'), 10),
             'text.png': (b'no picture', None)}
@@ -136,6 +136,7 @@ def open_app(lab, place, *flags, camera=True):
     page.wait_for_function("window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'")
     page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
     page.wait_for_selector('.fer-teach[data-answers]')
+    page.set_default_timeout(30_000)
     return driver, browser, page
 
 
@@ -167,22 +168,22 @@ def test_drawn_video_is_the_default(app):
 
 
 def test_camera_after_the_notice(app):
-    app.click('text=Camera >> nth=0')
+    app.click('.tools [data-do=camera]')
     assert 'AI Act' in app.inner_text('.notice') and app.get_attribute('.fer-teach', 'data-source') == 'camera'
-    app.click('text=Open the camera')
+    app.click('.notice [data-do=open]')
     assert answers(app, 10) == 1
     print(app.inner_text('.status'))
-    app.click('text=Drawn video >> nth=0')
+    app.click('.tools [data-do=video]')
     assert answers(app) == 1
 
 
 @pytest.mark.parametrize('app, words', [((['--use-fake-ui-for-media-stream'], False), 'There is no camera'),
                                         ((['--deny-permission-prompts'], True), 'may not use the camera')], indirect=['app'], ids=['no camera', 'no permission'])
 def test_camera_refused(app, words):
-    app.click('text=Camera >> nth=0')
-    app.click('text=Open the camera')
+    app.click('.tools [data-do=camera]')
+    app.click('.notice [data-do=open]')
     app.wait_for_function(f"document.querySelector('.fer-teach .status').textContent.includes({words!r})")
-    app.click('text=Drawn video >> nth=0')
+    app.click('.tools [data-do=video]')
     assert answers(app) == 1
 
 
