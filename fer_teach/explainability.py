@@ -50,9 +50,9 @@ def _inputs(learn, faces, size=64):
     normalize, device = Normalize(learn.arch.mean, learn.arch.std), next(learn.model.parameters()).device
     return [normalize.encodes((x.to(device),))[0] for x in PixelTable(faces, learn.arch.channels).x.split(size)]
 
-def _probabilities(learn, model, faces):
-    "The probability (n, classes) of each class in `learn.vocab` for each face"
-    with torch.no_grad(): out = torch.cat([model(x).softmax(1) for x in _inputs(learn, faces, 256)]).cpu().numpy()
+def _probabilities(learn, faces):
+    "The probability (n, classes) of each class in `learn.vocab` for each face, as the learner predicts them"
+    out = ClassScores(nn.Identity())(learn.logits(faces)).softmax(1).numpy()
     if out.shape[1] != len(learn.vocab): raise FaceError(f'{learn.arch.name} gives {out.shape[1]} scores for {len(learn.vocab)} classes: it must give one for each')
     return out
 
@@ -196,7 +196,7 @@ def explain(self: Learner,
            ) -> Explanation:
     "Where the network finds the evidence for a class in each of `images`; `FaceError` if `method` does not suit the network"
     faces, model = as_faces(images, self.vocab, self.arch.size), ClassScores(self.model).eval()
-    probabilities = _probabilities(self, model, faces)
+    probabilities = _probabilities(self, faces)
     chosen = _targets(self.vocab, probabilities, target)
     maps = _saliency(self, model, method, faces, chosen)
     return Explanation(maps, tuple(self.vocab[o] for o in chosen), probabilities, faces, self.vocab, method)
@@ -265,7 +265,7 @@ def _plot_shares(ax, first, second, i):
     ax.barh(y + .2, second.regions.iloc[i], .38, color='tab:gray')
     ax.set_yticks(y, REGIONS, fontsize=8)
     ax.invert_yaxis()
-    ax.set_xlim(0, 1)
+    ax.set_xlim(0, max(.3, 1.05*first.regions.to_numpy().max(), 1.05*second.regions.to_numpy().max()))
     ax.set_title('share of the map', fontsize=9)
     ax.tick_params(axis='x', labelsize=7)
 
@@ -273,7 +273,7 @@ def _plot_shares(ax, first, second, i):
 def show_why(learn: Learner, faces: Faces  # drawn, with the classes of the learner
             ):
     "Grad-CAM of one right and one wrong answer per class; returns the axes"
-    answers, labels = learn.probabilities(faces).argmax(1), faces.labels
+    answers, labels = _probabilities(learn, faces).argmax(1), faces.labels
     k = len(faces.vocab)
     fig, axes = plt.subplots(2, k, figsize=(max(1.5*k, 4), 4.1), squeeze=False, layout='constrained')
     for row, is_right in zip(axes, (True, False)):
@@ -289,7 +289,7 @@ def show_why(learn: Learner, faces: Faces  # drawn, with the classes of the lear
 def show_mistakes(learn: Learner, faces: Faces,  # labelled with the classes of the learner
                   n: int = 7, method: str = 'GradCAM'):
     "The `n` mistakes of which the network was surest, under their maps; returns the axes"
-    probabilities = _probabilities(learn, ClassScores(learn.model).eval(), faces)
+    probabilities = _probabilities(learn, faces)
     wrong = np.flatnonzero(probabilities.argmax(1) != faces.labels)
     if not len(wrong): raise FaceError(f'there is no mistake among these {len(faces)} faces: give harder ones')
     return learn.explain(faces[wrong[probabilities[wrong].max(1).argsort()[::-1][:n]]], method).show()
@@ -423,7 +423,7 @@ def sanity_check(learn: Learner, faces: Faces, methods=('GradCAM', 'InputGradien
                  steps: int = 5) -> pd.DataFrame:  # one row per number of random layers, one column per method
     "The mean similarity of each method's maps to its own on networks whose last layers are random"
     layers = sum(hasattr(o, 'reset_parameters') for o in learn.model.modules())
-    chosen, rows = _probabilities(learn, ClassScores(learn.model).eval(), faces).argmax(1), {}
+    chosen, rows = _probabilities(learn, faces).argmax(1), {}
     before = {o: _saliency(learn, ClassScores(learn.model), o, faces, chosen) for o in methods}
     for top in np.unique(np.linspace(0, layers, steps).astype(int)):
         model = ClassScores(randomised(learn.model, top))
@@ -453,7 +453,7 @@ def score_explanations(learn: Learner,
     "Grade explanations of the predicted classes, with 95 % intervals, beside two placebos"
     if len(faces) < 2: raise FaceError(f'{len(faces)} faces give no interval: give a hundred or so')
     model = ClassScores(learn.model).eval()
-    chosen, rows = _probabilities(learn, model, faces).argmax(1), {}
+    chosen, rows = _probabilities(learn, faces).argmax(1), {}
     for method in dict.fromkeys((*methods, *PLACEBOS)):
         scores = _scores(learn, model, method, faces, chosen, min(road, 50))
         rows[method] = {(name, part): o for name, values in scores.items() for part, o in zip(('mean', 'low', 'high'), mean_interval(values))}
