@@ -6,5 +6,6 @@ from .learner import *
 from .scratch import *
 from .explainability import *
 from .learn import *
+from .app import *
 from fastai.callback.all import *
 from fastai.learner import *

@@ -98,7 +98,7 @@ def look(learn: Learner, picture,  # in any form that `open_picture` takes
     boxes, crops = crop_faces(opened, learn.arch.size)
     if not boxes: return dict(boxes=[], probabilities=[], maps=None, said='No face found. It must look into the camera, upright, and not be too small.')
     boxes = [[o/side for o, side in zip(box, [*opened.size]*2)] for box in boxes]
-    said = f'{len(boxes)} face{"s" if len(boxes) > 1 else ""} found'
+    said = '1 face found' if len(boxes) == 1 else f'{len(boxes)} faces found, the bars are for the largest'
     if not evidence: return dict(boxes=boxes, probabilities=learn.probabilities(as_faces(crops, learn.vocab)).tolist(), maps=None, said=said)
     try: explanation = learn.explain(crops, method)
     except FaceError as problem: return look(learn, opened, False) | dict(said=f'{said}; no evidence: {problem}')
@@ -202,7 +202,7 @@ function render({ model, el }) {
       }
       const p = answer.probabilities[i], best = p.indexOf(Math.max(...p)), text = `${names[best]} ${Math.round(100*p[best])} %`;
       c.strokeStyle = '#ffa94d'; c.lineWidth = line; c.strokeRect(x, y, w, h);
-      const high = Math.max(11*canvas.width/440, 10);
+      const high = Math.max(Math.min(11*canvas.width/440, 1.8*w/text.length), 8);
       c.font = `${high}px system-ui, sans-serif`;
       const wide = c.measureText(text).width + high/2, top = Math.max(y - 1.4*high, 0);
       c.fillStyle = '#000c'; c.fillRect(x, top, wide, 1.4*high);
@@ -268,7 +268,7 @@ function render({ model, el }) {
       source = () => image;
       say('Looking ...');
       shoot();
-    } catch { say(`${file.name} cannot be read as a picture: give a JPEG or PNG`); }
+    } catch { c.clearRect(0, 0, canvas.width, canvas.height); $('.bars').replaceChildren(); say(`${file.name} cannot be read as a picture: give a JPEG or PNG`); }
   }
   const acts = { video, open, camera() { stop(); press('camera'); $('.notice').hidden = false; say(''); $('.notice button').focus(); } };
   el.addEventListener('click', event => { const act = acts[event.target.dataset && event.target.dataset.do]; if (act) act(); });

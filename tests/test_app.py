@@ -145,10 +145,15 @@ def app(lab, place, request):
     flags, camera = getattr(request, 'param', (['--use-fake-ui-for-media-stream'], True))
     driver, browser, page = open_app(lab, place, *flags, camera=camera)
     yield page
-    shots = os.environ.get('FER_TEACH_SHOTS')
-    if shots: page.locator('.fer-teach').screenshot(path=Path(shots)/f'{request.node.name.replace("/", "_")}.png')
+    shoot(page, request.node.name)
     browser.close()
     driver.stop()
+
+
+def shoot(page, name):
+    "Keep a picture of the app in the folder FER_TEACH_SHOTS, for people to look at"
+    folder = os.environ.get('FER_TEACH_SHOTS')
+    if folder: page.locator('.fer-teach').screenshot(path=Path(folder)/f'{name}.png')
 
 
 def answers(page, n=3):
@@ -170,8 +175,10 @@ def test_drawn_video_is_the_default(app):
 def test_camera_after_the_notice(app):
     app.click('.tools [data-do=camera]')
     assert 'AI Act' in app.inner_text('.notice') and app.get_attribute('.fer-teach', 'data-source') == 'camera'
+    shoot(app, 'notice')
     app.click('.notice [data-do=open]')
     assert answers(app, 10) == 1
+    shoot(app, 'camera')
     print(app.inner_text('.status'))
     app.click('.tools [data-do=video]')
     assert answers(app) == 1
@@ -183,6 +190,7 @@ def test_camera_refused(app, words):
     app.click('.tools [data-do=camera]')
     app.click('.notice [data-do=open]')
     app.wait_for_function(f"document.querySelector('.fer-teach .status').textContent.includes({words!r})")
+    shoot(app, words)
     app.click('.tools [data-do=video]')
     assert answers(app) == 1
 
@@ -193,6 +201,5 @@ def test_pictures(app):
         words = {None: 'cannot be read', 0: 'No face found', 1: '1 face found', 10: 'faces found'}[faces]
         app.wait_for_function(f"document.querySelector('.fer-teach .status').textContent.includes({words!r})")
         if faces == 10: assert int(app.get_attribute('.fer-teach', 'data-faces')) >= 9
-        shots = os.environ.get('FER_TEACH_SHOTS')
-        if shots: app.locator('.fer-teach').screenshot(path=Path(shots)/f'{name}.png')
+        shoot(app, name)
         app.evaluate("document.querySelector('.fer-teach .status').textContent = ''")
