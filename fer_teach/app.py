@@ -7,7 +7,6 @@ __all__ = ['open_picture', 'face_boxes', 'crop_faces', 'largest_face', 'look', '
 
 # %% ../nbs/09_app.ipynb #imports
 import io
-import time
 from functools import cache, partial
 from pathlib import Path
 
