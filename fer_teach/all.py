@@ -8,5 +8,6 @@ from .scratch import *
 from .reduction import *
 from .explainability import *
 from .learn import *
+from .app import *
 from fastai.callback.all import *
 from fastai.learner import *

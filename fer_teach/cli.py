@@ -33,7 +33,7 @@ def _predict(args):
     from fer_teach.learn import FaceError, load_emotions
     learn, failed = load_emotions(args.run, device=args.device), 0
     for picture in args.pictures:
-        try: _, probabilities = learn.predict_emotion(picture)
+        try: _, probabilities = learn.predict_emotion(_face(picture, learn, args.no_crop))
         except FaceError as problem:
             failed += 1
             print(f'fer_teach: {problem}', file=sys.stderr)
@@ -42,13 +42,22 @@ def _predict(args):
         print(f'{picture}: {ranked[0][0]}  (' + ', '.join(f'{name} {p:.1%}' for name, p in ranked) + ')', flush=True)
     return 2 if failed else 0
 
+def _face(picture, learn, no_crop):
+    "The picture as it is, or its largest face as pixels"
+    if no_crop: return picture
+    from fer_teach.app import largest_face
+    return largest_face(picture, learn.arch.size)
+
 # %% ../nbs/11_cli.ipynb #explain-command
 def _explain(args):
     from pathlib import Path
+    import numpy as np
     from fer_teach.learn import FaceError, load_emotions
     if Path(args.out).exists() and not args.force: raise FaceError(f'{args.out} exists already: choose another name, or replace it with --force')
     if Path(args.out).suffix.lower() not in ('.png', '.svg', '.pdf'): raise FaceError(f'{args.out} must end in .png, .svg or .pdf')
-    explanation = load_emotions(args.run, device=args.device).explain(args.pictures, args.method, args.target)
+    learn = load_emotions(args.run, device=args.device)
+    faces = args.pictures if args.no_crop else np.stack([_face(o, learn, False) for o in args.pictures])
+    explanation = learn.explain(faces, args.method, args.target)
     explanation.show(columns=min(7, len(explanation)), labelled=False)[0, 0].figure.savefig(args.out, dpi=150)
     print(f'{args.out}: evidence for {", ".join(explanation.classes)}')
 
@@ -99,7 +108,8 @@ def _parser():
         sub.set_defaults(run_command=run)
         for flags, options in arguments: sub.add_argument(*flags.split(), **options)
     run = ('run', dict(help='a run folder, written by fer_teach learn'))
-    pictures = ('pictures', dict(nargs='+', help='pictures of cropped faces'))
+    pictures = ('pictures', dict(nargs='+', help='pictures with a face'))
+    no_crop = ('--no-crop', dict(action='store_true', help='take the picture as it is, instead of its largest face'))
     device = ('--device', dict(help='cpu, cuda or mps; found by itself'))
     force = ('--force', dict(action='store_true', help='replace what is there'))
     command('learn', _learn, 'train a network and judge it', ('arch', dict(nargs='?', default='mini_xception', help='see fer_teach archs')),
@@ -107,8 +117,8 @@ def _parser():
             ('--data', dict(help='folder or zip of faces, or fer2013; drawn faces by default')),
             ('--recipe', dict(default='default', help='see fer_teach archs')), ('--epochs', dict(type=int, help="instead of the recipe's")),
             ('--seed', dict(type=int, default=0)), device, ('--resume', dict(metavar='RUN', help='go on with a run that was cut off')), ('--out', dict(help='run folder; runs/<arch>-<classes>-<seed> by default')), force)
-    command('predict', _predict, 'name the expression in pictures', run, pictures, device)
-    command('explain', _explain, 'show where a network finds its evidence', run, pictures, ('--out', dict(default='why.png', help='figure to write')),
+    command('predict', _predict, 'name the expression in pictures', run, pictures, no_crop, device)
+    command('explain', _explain, 'show where a network finds its evidence', run, pictures, no_crop, ('--out', dict(default='why.png', help='figure to write')),
             ('--method', dict(default='GradCAM')), ('--target', dict(help='class to find evidence for; the predicted one by default')), device, force)
     command('audit', _audit, 'find what is wrong with a set of faces', ('path', dict(help='folder, archive or table of faces, or fer2013')),
             ('--out', dict(help='folder for the table, the figure and the images behind each count')))
