@@ -47,27 +47,50 @@ class Result:
     def __len__(self): return len(self.labels)
 
     @property
-    def right(self): return self.predictions == self.labels
+    def right(self):
+        "A mask (n,) of the images answered rightly"
+        return self.predictions == self.labels
     @property
-    def accuracy(self): return float(self.right.mean())
+    def accuracy(self):
+        "The share of right answers"
+        return float(self.right.mean())
     @property
-    def interval(self): return wilson_interval(self.right.sum(), len(self))
+    def interval(self):
+        "The 95 % interval (low, high) of the accuracy"
+        return wilson_interval(self.right.sum(), len(self))
     @property
-    def clean_accuracy(self): return None if self.clean is None else float(self.right[self.clean].mean())
+    def clean_accuracy(self):
+        "The accuracy without images that are copied in Training; None where Training is unknown"
+        return None if self.clean is None else float(self.right[self.clean].mean())
     @property
-    def majority(self): return float((self.labels == self.guess).mean())
+    def majority(self):
+        "The accuracy of always guessing the most frequent class of Training"
+        return float((self.labels == self.guess).mean())
 
 # %% ../nbs/01b_evaluation.ipynb #scores
 @patch(as_prop=True)
-def macro_f1(self: Result): return float(metrics.f1_score(self.labels, self.predictions, average='macro', zero_division=0))
+def macro_f1(self: Result):
+    "The mean F1 of the classes"
+    return float(metrics.f1_score(self.labels, self.predictions, average='macro', zero_division=0))
+
 @patch(as_prop=True)
-def weighted_f1(self: Result): return float(metrics.f1_score(self.labels, self.predictions, average='weighted', zero_division=0))
+def weighted_f1(self: Result):
+    "The mean F1 of the classes, weighted by their images"
+    return float(metrics.f1_score(self.labels, self.predictions, average='weighted', zero_division=0))
+
 @patch(as_prop=True)
-def balanced_accuracy(self: Result): return float(metrics.recall_score(self.labels, self.predictions, labels=np.unique(self.labels), average='macro'))
+def balanced_accuracy(self: Result):
+    "The mean recall of the classes"
+    return float(metrics.recall_score(self.labels, self.predictions, labels=np.unique(self.labels), average='macro'))
+
 @patch(as_prop=True)
-def confusion(self: Result): return metrics.confusion_matrix(self.labels, self.predictions, labels=range(len(self.vocab)))
+def confusion(self: Result):
+    "Images (k, k) by label (rows) and prediction (columns)"
+    return metrics.confusion_matrix(self.labels, self.predictions, labels=range(len(self.vocab)))
+
 @patch(as_prop=True)
 def log_loss(self: Result):
+    "The mean negative log-probability of the label, in nats; None without probabilities"
     return None if self.probabilities is None else float(metrics.log_loss(self.labels, self.probabilities, labels=range(len(self.vocab))))
 
 # %% ../nbs/01b_evaluation.ipynb #ece

@@ -166,7 +166,6 @@ def learn_emotions(arch='mini_xception',  # a name (see `list_archs`), an Arch, 
 
 def _train_and_save(faces, arch, recipe, epochs, seed, device, out, about, force=False, resume=False):
     kept = None if out is None else training_file(out)
-    if kept: kept.parent.mkdir(parents=True, exist_ok=True)
     learn = train(faces, arch, recipe, epochs, seed, device, kept, about, resume)
     learn.skipped = faces.skipped
     if out is not None:

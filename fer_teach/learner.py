@@ -300,6 +300,7 @@ def _set_random(tensors):
 def write_tensors(file, tensors: dict, about: dict):
     "Write `tensors` and the JSON of `about` as one safetensors file, whole or not at all; `FaceError` if the disk is full"
     file = Path(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
     handle, part = tempfile.mkstemp(prefix=f'.{file.name}-', dir=file.parent)
     os.close(handle)
     try:

@@ -36,7 +36,7 @@ def here(tmp_path, monkeypatch):
     ('learn --data fer2013', ['FER2013 is not on this machine', 'FER_TEACH_DATA']),
     ('learn mini_exception', ["unknown arch 'mini_exception'", 'did you mean mini_xception']),
     ('learn --recipe defualt', ["unknown recipe of mini_xception 'defualt'", 'did you mean default']),
-    ('learn --recipe S2-mini-xception', ['unknown recipe of mini_xception']),
+    ('learn sequential --recipe S2-mini-xception', ['unknown recipe of sequential']),
     ('learn --classes hapy,sad', ["unknown class 'hapy'", 'did you mean happy']),
     ('learn --classes good=happy+sad,bad=sad', ['sad is in two groups']),
     ('learn --classes happy', ['two classes or more']),
