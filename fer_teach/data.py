@@ -8,7 +8,7 @@ __all__ = ['EMOTIONS', 'ALIASES', 'SCHEMES', 'SPLITS', 'FOLDER_SPLITS', 'IMAGE_T
            'class_groups', 'Faces', 'class_weights', 'pixel_ids', 'place_of', 'picture_pixels', 'read_image',
            'stratified_split', 'read_faces', 'join_ferplus', 'download_fer2013', 'PixelTable', 'grey_or_rgb', 'Augment',
            'show_augmented', 'Normalize', 'FaceLoader', 'as_faces', 'near_copies', 'plant_copies', 'tone_share',
-           'pixel_std', 'Audit', 'audit']
+           'pixel_std', 'AuditReport', 'audit']
 
 # %% ../nbs/01_data.ipynb #imports
 import csv
@@ -831,7 +831,7 @@ def pixel_std(pixels: np.ndarray) -> np.ndarray:  # float (n,)
 
 # %% ../nbs/01_data.ipynb #audit-class
 @dataclass(frozen=True, repr=False)
-class Audit:
+class AuditReport:
     "What was found in `faces`: a `table`, and the images behind each line of it"
     faces: Faces
     table: pd.DataFrame  # a row per finding: count, meaning
@@ -902,7 +902,7 @@ def _odd(faces):
         yield 'relabelled', other.sum(), np.flatnonzero(other), 'most annotators named another emotion than the label they came with'
 
 # %% ../nbs/01_data.ipynb #audit
-def audit(faces: Faces) -> Audit:
+def audit(faces: Faces) -> AuditReport:
     "Copies, near-copies, conflicting labels, blanks, suspects, imbalance, and how far annotators agree"
     if not len(faces): raise FaceError('there are no faces to audit: read some first')
     ids = pixel_ids(faces.pixels)
@@ -914,11 +914,11 @@ def audit(faces: Faces) -> Audit:
     findings = [*_identical(faces, ids), *_alike(faces, ids, pairs), *_odd(faces)]
     table = pd.DataFrame([(name, int(count), meaning) for name, count, _, meaning in findings], columns=['finding', 'count', 'meaning'])
     rows = {name: rows for name, _, rows, _ in findings}
-    return Audit(faces, table.set_index('finding'), rows, {'copies': ids} | {o: alike for o in rows if 'near' in o})
+    return AuditReport(faces, table.set_index('finding'), rows, {'copies': ids} | {o: alike for o in rows if 'near' in o})
 
 # %% ../nbs/01_data.ipynb #plot-audit
 @patch
-def plot(self: Audit):
+def plot(self: AuditReport):
     "Class counts, findings on a logarithmic scale and, where there are votes, how many annotators agree; returns the axes"
     panels = 2 + (self.faces.votes is not None)
     fig, axes = plt.subplots(1, panels, figsize=(4.2*panels, 3.4), layout='constrained')
