@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GRID', 'BASELINES', 'MLP', 'pixel_features', 'hog_features', 'plot_invariance', 'find_landmarks', 'landmark_features',
-           'SVMRecipe', 'Baseline', 'FittedBaseline', 'fit_baseline', 'mlp', 'Quiz']
+           'SVMRecipe', 'Baseline', 'FittedBaseline', 'find_baseline', 'fit_baseline', 'mlp', 'Quiz']
 
 # %% ../nbs/02_baselines.ipynb #imports
 import importlib.util
@@ -153,17 +153,21 @@ class FittedBaseline:
         "The probability (n, classes) of each class, or None: a support vector machine gives none"
         return self.classifier.predict_proba(np.zeros((len(faces), 1))) if self.baseline.name == 'majority' else None
 
+def find_baseline(name: str, known=BASELINES) -> Baseline:
+    "The baseline called `name` among the `known` ones"
+    if name not in known: raise unknown('baseline', name, known)
+    return known[name]
+
 def fit_baseline(faces: Faces,  # with train and test splits
-                 name: str,  # one of BASELINES
+                 name,  # one of BASELINES, or a Baseline
                  recipe: str = 'default',
                  images: int | None = None,  # fit to so many training images at most; all by default
                  seed: int = 0,
                  report: Callable = lambda text: None,  # is told what happens
                 ) -> FittedBaseline:  # with `result`, `valid_result`, `train_images` and `chosen`
     "Fit a baseline to the training images and judge it"
-    if name not in BASELINES: raise unknown('baseline', name, BASELINES)
-    baseline, train = BASELINES[name], faces.require_classes().split('train')
-    recipe = baseline.recipe(recipe)
+    baseline, train = name if isinstance(name, Baseline) else find_baseline(name), faces.require_classes().split('train')
+    name, recipe = baseline.name, baseline.recipe(recipe)
     train = _some(train, images, seed)
     report(f'{name}: features of {len(train):,} images')
     x = _finite(baseline.features(train.pixels), train, name)

@@ -16,7 +16,7 @@ def _learn(args):
     from pathlib import Path
     from fer_teach.learn import FaceError, learn_emotions, training_file
     out = Path(args.resume or args.out or f'runs/{args.arch}-{re.sub("[^a-z0-9]+", "_", args.classes.lower())}-{args.seed}')
-    try: learn = learn_emotions(args.arch, args.classes, args.data, args.recipe, args.epochs, args.seed, args.device, out, args.resume, args.force)
+    try: learn = learn_emotions(args.arch, args.classes, args.data, args.recipe, args.epochs, args.seed, args.pretrained, args.device, out, args.resume, args.force)
     except (FaceError, KeyboardInterrupt) as problem:
         text = 'stopped' if isinstance(problem, KeyboardInterrupt) else str(problem)
         if training_file(out).exists(): text += f'; the last complete epoch is kept: go on with fer_teach learn --resume {out}'
@@ -116,7 +116,8 @@ def _parser():
             ('--classes', dict(default='7', help='8, 7, 4, 2, a list such as happy,sad, or groups such as good=happy+surprise,bad=angry+sad')),
             ('--data', dict(help='folder or zip of faces, or fer2013; drawn faces by default')),
             ('--recipe', dict(default='default', help='see fer_teach archs')), ('--epochs', dict(type=int, help="instead of the recipe's")),
-            ('--seed', dict(type=int, default=0)), device, ('--resume', dict(metavar='RUN', help='go on with a run that was cut off')), ('--out', dict(help='run folder; runs/<arch>-<classes>-<seed> by default')), force)
+            ('--seed', dict(type=int, default=0)), ('--pretrained', dict(action=argparse.BooleanOptionalAction, help='begin with pretrained weights? As the recipe says by default')),
+            device, ('--resume', dict(metavar='RUN', help='go on with a run that was cut off')), ('--out', dict(help='run folder; runs/<arch>-<classes>-<seed> by default')), force)
     command('predict', _predict, 'name the expression in pictures', run, pictures, no_crop, device)
     command('explain', _explain, 'show where a network finds its evidence', run, pictures, no_crop, ('--out', dict(default='why.png', help='figure to write')),
             ('--method', dict(default='GradCAM')), ('--target', dict(help='class to find evidence for; the predicted one by default')), device, force)
