@@ -31,8 +31,9 @@ def _say_skipped(skipped):
 # %% ../nbs/11_cli.ipynb #predict-command
 def _predict(args):
     from fer_teach.learn import FaceError, load_emotions
-    learn, failed = load_emotions(args.run, device=args.device), 0
-    for picture in args.pictures:
+    run, pictures = _run_and_pictures(args.pictures)
+    learn, failed = load_emotions(run, device=args.device), 0
+    for picture in pictures:
         try: _, probabilities = learn.predict_emotion(_face(picture, learn, args.no_crop))
         except FaceError as problem:
             failed += 1
@@ -41,6 +42,15 @@ def _predict(args):
         ranked = sorted(probabilities.items(), key=lambda o: -o[1])
         print(f'{picture}: {ranked[0][0]}  (' + ', '.join(f'{name} {p:.1%}' for name, p in ranked) + ')', flush=True)
     return 2 if failed else 0
+
+def _run_and_pictures(names):
+    "The run folder or the name of a network, if `names` begins with one, and the pictures"
+    from pathlib import Path
+    from fer_teach.learn import FaceError
+    first = Path(names[0])
+    if first.is_file() or (first.suffix and not first.exists()): return 'wink', names
+    if len(names) == 1: raise FaceError(f'there is no picture to look at: fer_teach predict {names[0]} PICTURE')
+    return names[0], names[1:]
 
 def _face(picture, learn, no_crop):
     "The picture as it is, or its largest face as pixels"
@@ -55,8 +65,9 @@ def _explain(args):
     from fer_teach.learn import FaceError, load_emotions
     if Path(args.out).exists() and not args.force: raise FaceError(f'{args.out} exists already: choose another name, or replace it with --force')
     if Path(args.out).suffix.lower() not in ('.png', '.svg', '.pdf'): raise FaceError(f'{args.out} must end in .png, .svg or .pdf')
-    learn = load_emotions(args.run, device=args.device)
-    faces = args.pictures if args.no_crop else np.stack([_face(o, learn, False) for o in args.pictures])
+    run, pictures = _run_and_pictures(args.pictures)
+    learn = load_emotions(run, device=args.device)
+    faces = pictures if args.no_crop else np.stack([_face(o, learn, False) for o in pictures])
     explanation = learn.explain(faces, args.method, args.target)
     explanation.show(columns=min(7, len(explanation)), labelled=False)[0, 0].figure.savefig(args.out, dpi=150)
     print(f'{args.out}: evidence for {", ".join(explanation.classes)}')
@@ -68,7 +79,7 @@ def _archs(args):
 # %% ../nbs/11_cli.ipynb #benchmark-command
 def _benchmark(args):
     from fer_teach.learn import benchmark
-    benchmark(args.name, args.classes, args.data, args.recipe, args.epochs, args.images, args.seeds, args.note, args.out)
+    benchmark(args.name, args.classes, args.data, args.recipe, args.epochs, args.images, args.seeds, args.note, args.out, args.keep)
 
 def _leaderboard(args):
     from fer_teach.evaluation import read_leaderboard
@@ -107,8 +118,7 @@ def _parser():
         sub = commands.add_parser(name, help=about, description=about)
         sub.set_defaults(run_command=run)
         for flags, options in arguments: sub.add_argument(*flags.split(), **options)
-    run = ('run', dict(help='a run folder, written by fer_teach learn'))
-    pictures = ('pictures', dict(nargs='+', help='pictures with a face'))
+    pictures = ('pictures', dict(nargs='+', metavar='[RUN] PICTURE', help='pictures with a face; before them, if it is not the network that comes with fer_teach, the run folder of yours'))
     no_crop = ('--no-crop', dict(action='store_true', help='take the picture as it is, instead of its largest face'))
     device = ('--device', dict(help='cpu, cuda or mps; found by itself'))
     force = ('--force', dict(action='store_true', help='replace what is there'))
@@ -118,8 +128,8 @@ def _parser():
             ('--recipe', dict(default='default', help='see fer_teach archs')), ('--epochs', dict(type=int, help="instead of the recipe's")),
             ('--seed', dict(type=int, default=0)), ('--pretrained', dict(action=argparse.BooleanOptionalAction, help='begin with pretrained weights? As the recipe says by default')),
             device, ('--resume', dict(metavar='RUN', help='go on with a run that was cut off')), ('--out', dict(help='run folder; runs/<arch>-<classes>-<seed> by default')), force)
-    command('predict', _predict, 'name the expression in pictures', run, pictures, no_crop, device)
-    command('explain', _explain, 'show where a network finds its evidence', run, pictures, no_crop, ('--out', dict(default='why.png', help='figure to write')),
+    command('predict', _predict, 'name the expression in pictures', pictures, no_crop, device)
+    command('explain', _explain, 'show where a network finds its evidence', pictures, no_crop, ('--out', dict(default='why.png', help='figure to write')),
             ('--method', dict(default='GradCAM')), ('--target', dict(help='class to find evidence for; the predicted one by default')), device, force)
     command('audit', _audit, 'find what is wrong with a set of faces', ('path', dict(help='folder, archive or table of faces, or fer2013')),
             ('--out', dict(help='folder for the table, the figure and the images behind each count')))
@@ -127,7 +137,8 @@ def _parser():
     command('benchmark', _benchmark, 'measure a network or baseline, a leaderboard row per seed', ('name', dict(help='see fer_teach archs')),
             ('--classes', dict(default='7')), ('--data', dict(default='fer2013')), ('--recipe', dict(default='default')),
             ('--epochs', dict(type=int)), ('--images', dict(type=int, help='of baselines: fit to so many training images at most')),
-            ('--seeds', dict(type=int, nargs='+', default=[0])), ('--note', dict(default='')), ('--out', dict(help="CSV to append to; the project's own by default")))
+            ('--seeds', dict(type=int, nargs='+', default=[0])), ('--note', dict(default='')), ('--out', dict(help="CSV to append to; the project's own by default")),
+            ('--keep', dict(metavar='DIR', help='folder for the runs of networks; one that was cut off there goes on')))
     command('leaderboard', _leaderboard, 'print the measured rows beside the published figures', ('--file', dict(help="CSV to read; the project's own by default")))
     return parser
 

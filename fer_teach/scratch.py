@@ -4,12 +4,14 @@
 
 # %% auto #0
 __all__ = ['PUBLISHED', 'S1', 'S2', 'S4', 'S5', 'QUICK', 'SEQUENTIAL', 'CNN10', 'CONVNET', 'CUSTOM_CNN', 'VGG16_SCRATCH',
-           'MINI_XCEPTION', 'SCRATCH', 'sequential', 'layers_of', 'with_head', 'cnn10', 'convnet', 'OneLogit',
-           'all_numbers', 'custom_cnn', 'vgg16_scratch', 'plain_conv', 'separable_conv', 'Residual', 'mini_xception']
+           'MINI_XCEPTION', 'WINK', 'SCRATCH', 'sequential', 'layers_of', 'with_head', 'cnn10', 'convnet', 'OneLogit',
+           'all_numbers', 'custom_cnn', 'vgg16_scratch', 'plain_conv', 'separable_conv', 'Residual', 'mini_xception',
+           'BasicBlock', 'wink', 'plot_ablation']
 
 # %% ../nbs/04_scratch.ipynb #imports
 from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 import torch.nn as nn
@@ -151,4 +153,39 @@ def mini_xception(channels: int, classes: int, plain: bool = False, head: bool =
 MINI_XCEPTION = Arch('mini_xception', mini_xception, 'separable residual blocks, average pooling: small, quick, easy to explain', cam='1', recipes={
     'default': Recipe(epochs=10, lr=1e-2),
     'S2-mini-xception': replace(S2, epochs=30, lr=1e-4, smoothing=.1, build=dict(plain=True, head=True), published='"pending"')})
-SCRATCH = {o.name: o for o in (SEQUENTIAL, CNN10, CONVNET, CUSTOM_CNN, VGG16_SCRATCH, MINI_XCEPTION)}
+
+# %% ../nbs/04_scratch.ipynb #wink
+class BasicBlock(nn.Module):
+    "Two 3x3 convolutions added to a shortcut (He et al., 2016): (n, i, h, w) to (n, o, h/stride, w/stride); at first the block adds nothing"
+    def __init__(self, i: int, o: int, stride: int = 1):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(i, o, 3, stride, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU(), *plain_conv(o, o))
+        nn.init.zeros_(self.body[-1].weight)
+        pool = [nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False)] if stride > 1 else []
+        self.shortcut = nn.Sequential(*pool, nn.Conv2d(i, o, 1, bias=False), nn.BatchNorm2d(o)) if pool or i != o else nn.Identity()
+    def forward(self, x): return (self.body(x) + self.shortcut(x)).relu()
+
+def wink(channels: int, classes: int, widths: tuple = (64, 160)) -> nn.Module:
+    "5x5 convolution with stride 2, then two residual blocks per width (maps of 12x12 and 6x6 for 48x48 input), average pooling"
+    stem = nn.Sequential(nn.Conv2d(channels, 32, 5, 2, 2, bias=False), nn.BatchNorm2d(32), nn.ReLU())
+    stages = [nn.Sequential(BasicBlock(i, o, 2), BasicBlock(o, o)) for i, o in zip((32, *widths), widths)]
+    return nn.Sequential(stem, *stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[-1], classes))
+
+# %% ../nbs/04_scratch.ipynb #wink-arch
+_WINK = Recipe(epochs=8, lr=5e-3, batch=128, weight_decay=.05, optimizer='muon', average=.99, sizes=((0, 32), (.4, 40), (.7, 48)), augment=dict(flip=True, shift=.06))
+WINK = Arch('wink', wink, 'residual blocks made for 48 pixels and a processor: ours', cam='2', recipes={
+    'default': _WINK, 'long': replace(_WINK, epochs=24, average=.998, augment=dict(flip=True, rotation=10, shift=.08, zoom=.1))})
+SCRATCH = {o.name: o for o in (SEQUENTIAL, CNN10, CONVNET, CUSTOM_CNN, VGG16_SCRATCH, MINI_XCEPTION, WINK)}
+
+# %% ../nbs/04_scratch.ipynb #ablation
+def plot_ablation(table: pd.DataFrame,  # columns variant, valid_accuracy, low, high; the whole recipe first
+                  ax=None):
+    "Validation accuracy of each variant with its 95 % interval, the first as the line to compare with; returns the axes"
+    if ax is None: ax = plt.subplots(figsize=(7, .32*len(table) + 1), layout='constrained')[1]
+    place, around = range(len(table)), [table.valid_accuracy - table.low, table.high - table.valid_accuracy]
+    ax.errorbar(table.valid_accuracy, place, xerr=around, fmt='o', capsize=2)
+    ax.axvline(table.valid_accuracy.iloc[0], color='black', lw=.8, ls='--')
+    ax.set_yticks(place, table.variant)
+    ax.invert_yaxis()
+    ax.set(xlabel='accuracy on valid')
+    return ax
