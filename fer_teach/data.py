@@ -53,6 +53,10 @@ ALIASES = dict(anger='angry', disgusted='disgust', fearful='fear', afraid='fear'
 # %% ../nbs/01_data.ipynb #face-error
 class FaceError(ValueError):
     "What was wrong, where, and what to do about it: every mistake that the user can mend"
+    def __init__(self, sentence: str):
+        super().__init__(sentence)
+        self.sentence = sentence
+    def __str__(self): return self.sentence  # fastai puts the callback's name into the args of what one raises
 
 # %% ../nbs/01_data.ipynb #unknown
 def unknown(what: str, name, known) -> FaceError:

@@ -76,18 +76,20 @@ def write_folder(target,  # the folder to make
                 ) -> Path:
     "Make the folder `target` by `write`, whole or not at all; only an earlier run may be replaced"
     target = _check_free(target, force)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f'.{target.name}-', dir=target.parent))
     try:
-        write(part)
-        part.chmod(0o755)
-        if target.exists():
-            old = Path(tempfile.mkdtemp(prefix=f'.{target.name}-old-', dir=target.parent))
-            target.rename(old/'old')
-            part.rename(target)
-            shutil.rmtree(old)
-        else: part.rename(target)
-    finally: shutil.rmtree(part, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f'.{target.name}-', dir=target.parent))
+        try:
+            write(part)
+            part.chmod(0o755)
+            if target.exists():
+                old = Path(tempfile.mkdtemp(prefix=f'.{target.name}-old-', dir=target.parent))
+                target.rename(old/'old')
+                part.rename(target)
+                shutil.rmtree(old)
+            else: part.rename(target)
+        finally: shutil.rmtree(part, ignore_errors=True)
+    except (OSError, SafetensorError) as problem: raise FaceError(f'{target} could not be written ({problem}): make room, then save again') from None
     return target
 
 def training_file(out) -> Path:
