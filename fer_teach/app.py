@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 import traitlets
 from PIL import Image, ImageOps
-from .data import FaceError, as_faces, unknown
+from .data import FaceError, as_faces, unknown, upright
 from .drawn import AUS, PROTOTYPES, paint_faces, sample_attributes
 from .explainability import METHODS
 from fastai.learner import Learner
@@ -31,9 +31,7 @@ def open_picture(picture,  # a path, bytes of a file, a PIL image, or uint8 pixe
     try:
         if not isinstance(picture, Image.Image): picture = Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture)
         picture.draft('RGB', (longest, longest))  # a large JPEG is decoded at a half or a quarter of its size
-        picture = ImageOps.exif_transpose(picture)
-        if picture.has_transparency_data: picture = Image.alpha_composite(Image.new('RGBA', picture.size, 'white'), picture.convert('RGBA'))
-        picture = picture.convert('L')
+        picture = upright(picture)
     except FileNotFoundError: raise FaceError(f'{name} does not exist: check the path') from None
     except Exception as problem: raise FaceError(f'{name} cannot be read as a picture ({type(problem).__name__}): give a JPEG or PNG') from None
     picture.thumbnail((longest, longest))

@@ -37,8 +37,9 @@ from fastai.losses import CrossEntropyLossFlat
 # %% ../nbs/07_learn.ipynb #archs
 ARCHS = {MLP.name: MLP, **SCRATCH}
 
-def find_arch(arch) -> Arch:
-    "The architecture called `arch`, `arch` itself if it is one, or one around a callable (channels, classes) -> nn.Module"
+def find_arch(arch,  # a name among ARCHS, an Arch, or a callable (channels, classes) -> nn.Module giving logits (n, classes)
+             ) -> Arch:
+    "The architecture that `arch` stands for; `FaceError` with the nearest names for one that is unknown, or is a baseline"
     if isinstance(arch, Arch): return arch
     if callable(arch): return Arch(getattr(arch, '__name__', type(arch).__name__), arch, 'yours')
     if arch in BASELINES: raise FaceError(f'{arch} is a baseline, not a network: use learn_baseline({arch!r}), or fer_teach benchmark {arch}')
