@@ -1,7 +1,8 @@
 """Images per second of `learner.train` at batch 64, beside a bare PyTorch loop and the students' Keras stack, and the time of one prediction.
 
 `python benchmarks/speed.py [--networks sequential convnet ...] [--rounds 7] [--keras PYTHON]`. The contestants take turns in
-short rounds, so that whatever else the machine does hits all of them, and the ratios are medians over rounds.
+short rounds, so that whatever else the machine does hits all of them, and the ratios are medians over rounds. Where others use
+the machine, look at the processor time: the clock also measures who else is waiting.
 
 - fer_teach: the training batches of `train`, with loader, shuffling, augmentation, callbacks and recorder, as a callback times them.
 - bare: the same network, optimiser, loss and precision on batches that were normalised before the clock started: no
