@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 import traitlets
 from PIL import Image, ImageOps
-from .data import FaceError, as_faces, unknown
+from .data import FaceError, as_faces, unknown, upright
 from .drawn import AUS, PROTOTYPES, paint_faces, sample_attributes
 from .explainability import METHODS
 from fastai.learner import Learner
@@ -31,9 +31,7 @@ def open_picture(picture,  # a path, bytes of a file, a PIL image, or uint8 pixe
     try:
         if not isinstance(picture, Image.Image): picture = Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture)
         picture.draft('RGB', (longest, longest))  # a large JPEG is decoded at a half or a quarter of its size
-        picture = ImageOps.exif_transpose(picture)
-        if picture.has_transparency_data: picture = Image.alpha_composite(Image.new('RGBA', picture.size, 'white'), picture.convert('RGBA'))
-        picture = picture.convert('L')
+        picture = upright(picture)
     except FileNotFoundError: raise FaceError(f'{name} does not exist: check the path') from None
     except Exception as problem: raise FaceError(f'{name} cannot be read as a picture ({type(problem).__name__}): give a JPEG or PNG') from None
     picture.thumbnail((longest, longest))
@@ -126,7 +124,7 @@ _CSS = '''
 .fer-teach.drop { outline: 3px dashed #d2691e; }
 .fer-teach .tools { display: flex; gap: 8px; align-items: center; flex-wrap: wrap; margin-bottom: 10px; }
 .fer-teach button, .fer-teach .file { font: inherit; color: #222; background: #f3f3f3; border: 1px solid #aaa; border-radius: 5px; padding: 4px 12px; cursor: pointer; }
-.fer-teach button[aria-pressed=true] { background: #2b5c8a; border-color: #2b5c8a; color: #fff; }
+.fer-teach button[aria-pressed=true], .fer-teach[data-source=picture] .file { background: #2b5c8a; border-color: #2b5c8a; color: #fff; }
 .fer-teach button:focus-visible, .fer-teach .file:focus-within { outline: 2px solid #2b5c8a; outline-offset: 2px; }
 .fer-teach .stage { display: flex; gap: 16px; flex-wrap: wrap; }
 .fer-teach canvas { width: 440px; max-width: 100%; height: auto; background: #eee; border-radius: 4px; align-self: flex-start; }
@@ -143,7 +141,7 @@ _CSS = '''
 _ESM = '''
 const page = `<div class="tools">
   <button data-do="video">Drawn video</button><button data-do="camera">Camera</button>
-  <label class="file">Picture <input type="file" accept="image/*" style="width:1px;opacity:0"></label><span>or drop one here</span>
+  <label class="file">Picture <input type="file" accept="image/*" style="position:absolute;width:1px;opacity:0"></label><span>or drop one here</span>
   <label style="margin-left:auto"><input type="checkbox" class="evidence" checked> evidence</label></div>
   <div class="notice" hidden><p></p><button data-do="open">Open the camera</button> <button data-do="video">Stay with the drawn video</button></div>
   <div class="stage"><canvas width="640" height="480"></canvas><div class="bars"></div></div><div class="status" role="status"></div>`;

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['EMOTIONS', 'ALIASES', 'SCHEMES', 'SPLITS', 'FOLDER_SPLITS', 'IMAGE_TYPES', 'MAX_UNPACKED', 'MAX_PICTURE', 'MAX_DEPTH',
            'ARCHIVES', 'CSV_EMOTIONS', 'MAX_LINE', 'AUGMENTATIONS', 'FaceError', 'unknown', 'emotion_name',
-           'class_groups', 'Faces', 'class_weights', 'pixel_ids', 'place_of', 'picture_pixels', 'read_image',
+           'class_groups', 'Faces', 'class_weights', 'pixel_ids', 'place_of', 'upright', 'picture_pixels', 'read_image',
            'stratified_split', 'read_faces', 'join_ferplus', 'download_fer2013', 'PixelTable', 'grey_or_rgb', 'Augment',
            'show_augmented', 'Normalize', 'FaceLoader', 'as_faces', 'near_copies', 'plant_copies', 'tone_share',
            'pixel_std', 'AuditReport', 'audit']
@@ -53,6 +53,10 @@ ALIASES = dict(anger='angry', disgusted='disgust', fearful='fear', afraid='fear'
 # %% ../nbs/01_data.ipynb #face-error
 class FaceError(ValueError):
     "What was wrong, where, and what to do about it: every mistake that the user can mend"
+    def __init__(self, sentence: str):
+        super().__init__(sentence)
+        self.sentence = sentence
+    def __str__(self): return self.sentence  # fastai puts the callback's name into the args of what one raises
 
 # %% ../nbs/01_data.ipynb #unknown
 def unknown(what: str, name, known) -> FaceError:
@@ -301,13 +305,19 @@ def _look_inside(files, stack, depth):
     return files + inner
 
 # %% ../nbs/01_data.ipynb #read-image
+def upright(picture: Image.Image,
+            mode: str = 'L',  # or 'RGB'
+           ) -> Image.Image:
+    "A PIL image as its camera held it, grey or RGB, transparency on white"
+    picture = ImageOps.exif_transpose(picture)
+    if picture.has_transparency_data: picture = Image.alpha_composite(Image.new('RGBA', picture.size, 'white'), picture.convert('RGBA'))
+    return picture.convert(mode)
+
 def picture_pixels(picture: Image.Image, size: int = 48, rgb: bool = False) -> np.ndarray:
     "A PIL image as uint8 pixels (size, size) or (size, size, 3): turned upright, transparency on white"
     mode = 'RGB' if rgb else 'L'
     if (picture.mode, picture.size) == (mode, (size, size)) and not {'exif', 'transparency'} & picture.info.keys(): return np.asarray(picture)
-    picture = ImageOps.exif_transpose(picture)
-    if picture.has_transparency_data: picture = Image.alpha_composite(Image.new('RGBA', picture.size, 'white'), picture.convert('RGBA'))
-    picture = picture.convert(mode)
+    picture = upright(picture, mode)
     return np.asarray(picture if picture.size == (size, size) else picture.resize((size, size), Image.Resampling.LANCZOS))
 
 def read_image(file,  # a path or a binary stream

@@ -40,8 +40,9 @@ from fastai.losses import CrossEntropyLossFlat
 ARCHS = {MLP.name: MLP, **SCRATCH, **PRETRAINED}
 ALL_BASELINES = {**BASELINES, **CNN_SVMS}
 
-def find_arch(arch) -> Arch:
-    "The architecture called `arch` here, in torchvision or in timm, `arch` itself if it is one, or one around a callable (channels, classes) -> nn.Module"
+def find_arch(arch,  # a name among ARCHS, or of torchvision or timm, an Arch, or a callable (channels, classes) -> nn.Module giving logits (n, classes)
+             ) -> Arch:
+    "The architecture that `arch` stands for; `FaceError` with the nearest names for one that is unknown, or is a baseline"
     if isinstance(arch, Arch): return arch
     if callable(arch): return Arch(getattr(arch, '__name__', type(arch).__name__), arch, 'yours')
     if arch in ALL_BASELINES: raise FaceError(f'{arch} is a baseline, not a network: use learn_baseline({arch!r}), or fer_teach benchmark {arch}')
@@ -80,18 +81,20 @@ def write_folder(target,  # the folder to make
                 ) -> Path:
     "Make the folder `target` by `write`, whole or not at all; only an earlier run may be replaced"
     target = _check_free(target, force)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f'.{target.name}-', dir=target.parent))
     try:
-        write(part)
-        part.chmod(0o755)
-        if target.exists():
-            old = Path(tempfile.mkdtemp(prefix=f'.{target.name}-old-', dir=target.parent))
-            target.rename(old/'old')
-            part.rename(target)
-            shutil.rmtree(old)
-        else: part.rename(target)
-    finally: shutil.rmtree(part, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f'.{target.name}-', dir=target.parent))
+        try:
+            write(part)
+            part.chmod(0o755)
+            if target.exists():
+                old = Path(tempfile.mkdtemp(prefix=f'.{target.name}-old-', dir=target.parent))
+                target.rename(old/'old')
+                part.rename(target)
+                shutil.rmtree(old)
+            else: part.rename(target)
+        finally: shutil.rmtree(part, ignore_errors=True)
+    except (OSError, SafetensorError) as problem: raise FaceError(f'{target} could not be written ({problem}): make room, then save again') from None
     return target
 
 def training_file(out) -> Path:

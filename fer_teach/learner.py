@@ -11,7 +11,7 @@ __all__ = ['OPTIMIZERS', 'Recipe', 'Arch', 'on_meta', 'Resize', 'keras_defaults'
 import json
 import os
 import sys
-import tempfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -442,14 +442,16 @@ def _set_random(tensors):
 def write_tensors(file, tensors: dict, about: dict):
     "Write `tensors` and the JSON of `about` as one safetensors file, whole or not at all; `FaceError` if the disk is full"
     file = Path(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(prefix=f'.{file.name}-', dir=file.parent)
-    os.close(handle)
+    part = file.with_name(f'.{file.name}.part')  # one name: what a killed run left is overwritten by the run that goes on
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         save_file({name: o.detach().cpu().contiguous() for name, o in tensors.items()}, part, dict(about=json.dumps(about)))
+        with open(part, 'rb') as written: os.fsync(written.fileno())  # or a power cut may leave the new name without the new content
         os.replace(part, file)
-    except (OSError, SafetensorError) as problem: raise FaceError(f'{file} could not be written ({problem}): make room and continue from the last checkpoint') from None
-    finally: Path(part).unlink(missing_ok=True)
+    except (OSError, SafetensorError) as problem:
+        raise FaceError(f'{file} could not be written ({problem}): make room and continue from the last checkpoint') from None
+    finally:
+        with suppress(OSError): part.unlink()
 
 def read_tensors(file) -> tuple:  # (tensors, about)
     "What `write_tensors` wrote; `FaceError` if the file is damaged"

@@ -90,7 +90,7 @@ def place(tmp_path_factory):
     need_browser()
     from fer_teach.learn import learn_emotions
     folder = tmp_path_factory.mktemp('app')
-    learn_emotions('mini_xception', 4, drawn_faces(700, difficulty='easy'), epochs=2, out=folder/'run')
+    learn_emotions('mini_xception', 4, drawn_faces(350, difficulty='easy'), epochs=1, out=folder/'run')
     cell = dict(cell_type='code', id='app', metadata={}, source=CELL, outputs=[], execution_count=None)
     kernel = dict(kernelspec=dict(name='python3', display_name='Python 3'))
     (folder/'app.ipynb').write_text(json.dumps(dict(cells=[cell], metadata=kernel, nbformat=4, nbformat_minor=5)))
@@ -140,12 +140,12 @@ def open_app(lab, place, *flags, camera=True):
     return driver, browser, page
 
 
-@pytest.fixture
+@pytest.fixture(scope='module')
 def app(lab, place, request):
+    "The page with the app, one for all tests whose browser has the same flags: opening JupyterLab takes most of the time"
     flags, camera = getattr(request, 'param', (['--use-fake-ui-for-media-stream'], True))
     driver, browser, page = open_app(lab, place, *flags, camera=camera)
     yield page
-    shoot(page, request.node.name)
     browser.close()
     driver.stop()
 
@@ -168,6 +168,7 @@ def test_drawn_video_is_the_default(app):
     assert answers(app, 10) == 1
     assert app.locator('.bars span').all_text_contents() == ['angry', 'happy', 'neutral', 'sad']
     print(app.inner_text('.status'))
+    shoot(app, 'video')
     saved = app.evaluate("JSON.stringify(window.jupyterapp.shell.currentWidget.context.model.toJSON())")
     assert len(saved) < 20_000  # frames are kept nowhere, the notebook included
 
@@ -184,6 +185,16 @@ def test_camera_after_the_notice(app):
     assert answers(app) == 1
 
 
+def test_pictures(app):
+    for name, (content, faces) in odd_pictures().items():
+        app.set_input_files('.fer-teach input[type=file]', dict(name=name, mimeType='image/' + name[-3:].replace('jpg', 'jpeg'), buffer=content))
+        words = {None: 'cannot be read', 0: 'No face found', 1: '1 face found', 10: 'faces found'}[faces]
+        app.wait_for_function(f"document.querySelector('.fer-teach .status').textContent.includes({words!r})")
+        if faces == 10: assert int(app.get_attribute('.fer-teach', 'data-faces')) >= 9
+        shoot(app, name)
+        app.evaluate("document.querySelector('.fer-teach .status').textContent = ''")
+
+
 @pytest.mark.parametrize('app, words', [((['--use-fake-ui-for-media-stream'], False), 'There is no camera'),
                                         ((['--deny-permission-prompts'], True), 'may not use the camera')], indirect=['app'], ids=['no camera', 'no permission'])
 def test_camera_refused(app, words):
@@ -193,13 +204,3 @@ def test_camera_refused(app, words):
     shoot(app, words)
     app.click('.tools [data-do=video]')
     assert answers(app) == 1
-
-
-def test_pictures(app):
-    for name, (content, faces) in odd_pictures().items():
-        app.set_input_files('.fer-teach input[type=file]', dict(name=name, mimeType='image/' + name[-3:].replace('jpg', 'jpeg'), buffer=content))
-        words = {None: 'cannot be read', 0: 'No face found', 1: '1 face found', 10: 'faces found'}[faces]
-        app.wait_for_function(f"document.querySelector('.fer-teach .status').textContent.includes({words!r})")
-        if faces == 10: assert int(app.get_attribute('.fer-teach', 'data-faces')) >= 9
-        shoot(app, name)
-        app.evaluate("document.querySelector('.fer-teach .status').textContent = ''")
