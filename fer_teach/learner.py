@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Recipe', 'Arch', 'on_meta', 'Resize', 'keras_defaults', 'build_network', 'fast_bfloat16', 'BFloat16', 'EpochLines',
            'Plateau', 'StopNaN', 'freeze', 'depth_groups', 'DensePenalty', 'face_loaders', 'emotion_learner',
-           'KeepValues', 'Checkpoint', 'write_tensors', 'read_tensors', 'train']
+           'KeepValues', 'fit_recipe', 'Checkpoint', 'write_tensors', 'read_tensors', 'train']
 
 # %% ../nbs/01c_learner.ipynb #imports
 import json
@@ -303,7 +303,7 @@ class KeepValues(Callback):
     def before_fit(self): self.recorder.values = self.earlier
     def after_fit(self): self.earlier = self.recorder.values
 
-def _fit(learn, checkpoint=None):
+def fit_recipe(learn, checkpoint=None):
     "Train as the recipe of `learn` says, stage by stage, from where `checkpoint` left off"
     r, state, keep = learn.recipe, checkpoint.state if checkpoint else None, KeepValues()
     stages, begun = ((r.epochs, r.lr, r.trained), *r.stages), state[1]['stage'] if state else 0
@@ -429,7 +429,7 @@ def train(faces: Faces,  # with train, valid and test splits
     faces.require_classes()
     with no_random(seed, reproducible=False):
         learn = emotion_learner(faces, arch, recipe, device, load=not resume)
-        _fit(learn, _checkpoint(faces, checkpoint, about, resume))
+        fit_recipe(learn, _checkpoint(faces, checkpoint, about, resume))
     learn.seed, learn.recipe_name = seed, name
     learn.valid_result, learn.result = evaluate(learn, faces, 'valid'), evaluate(learn, faces)
     return learn
