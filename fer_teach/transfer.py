@@ -39,8 +39,7 @@ from sklearn.preprocessing import StandardScaler
 from .baselines import GRID, Baseline, SVMRecipe
 from .data import FaceError, Faces, as_faces, unknown
 from .evaluation import data_fingerprint, wilson_interval
-from .learner import Arch, EpochLines, Recipe, emotion_learner, fit_recipe, on_meta, train
-from .scratch import PUBLISHED, S1, S2, S4, S5, with_head
+from .learner import PUBLISHED, S1, S2, S4, S5, Arch, EpochLines, Recipe, emotion_learner, fit_recipe, on_meta, train, with_head
 from fastai.callback.core import Callback
 from fastai.learner import Learner
 from fastai.torch_core import no_random
@@ -273,7 +272,8 @@ def plot_factorial(table: pd.DataFrame  # columns size, norm, scale, accuracy, l
 def arithmetic(arch: Arch) -> float:
     "Billions of multiplications and additions that a prediction takes"
     def count():
-        with FlopCounterMode(display=False) as counter: arch.build(arch.channels, 7).eval()(torch.zeros(1, arch.channels, arch.size, arch.size))
+        net = arch.build(arch.channels, 7).eval()
+        with FlopCounterMode(display=False) as counter: net(torch.zeros(1, arch.channels, arch.size, arch.size))
         return counter.get_total_flops()
     return on_meta(count)/1e9
 
@@ -341,7 +341,7 @@ class _Report(Callback):
     def __init__(self, trial, pruned): self.trial, self.pruned = trial, pruned
     def after_epoch(self):
         self.trial.report(self.recorder.values[-1][2], len(self.recorder.values))
-        if self.trial.should_prune(): raise self.pruned()
+        if self.trial.should_prune(): raise self.pruned('worse than others')  # fastai wants words
 
 def tune(arch: Arch,
          space: Callable,  # (trial, recipe) -> Recipe; see `s5_space`
