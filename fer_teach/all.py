@@ -4,6 +4,7 @@ from .drawn import *
 from .evaluation import *
 from .learner import *
 from .baselines import *
+from .transfer import *
 from .scratch import *
 from .reduction import *
 from .explainability import *

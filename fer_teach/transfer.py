@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['TUNED', 'FROZEN', 'OURS', 'S3', 'IMAGENET', 'PRETRAINED', 'CNN_SVMS', 'torchvision_names', 'make_body',
            'pretrained_net', 'pretrained_weights', 'load_pretrained', 'lite0_weights', 'is_body', 'near_archs',
-           'pretrained_arch', 'body_features', 'pooled_features']
+           'pretrained_arch', 'body_features', 'pooled_features', 'plot_runs', 'plot_factorial', 'arithmetic',
+           'plot_sizes', 'begin_with', 'fewer_labels', 'plot_labels', 'label_experiment', 's5_space', 'tune',
+           'plot_search']
 
 # %% ../nbs/03_transfer.ipynb #imports
 import importlib.util
-import logging
-import os
 import socket
 import warnings
 from contextlib import contextmanager
@@ -32,14 +32,14 @@ import timm
 import torch
 import torch.nn as nn
 import torchvision
+from torch.utils.flop_counter import FlopCounterMode
 from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 from safetensors import SafetensorError
 from sklearn.preprocessing import StandardScaler
 from .baselines import GRID, Baseline, SVMRecipe
 from .data import FaceError, Faces, as_faces, unknown
 from .evaluation import data_fingerprint, wilson_interval
-from .learner import Arch, Recipe, emotion_learner, on_meta, train
-from .scratch import PUBLISHED, S1, S2, S4, S5, with_head
+from .learner import PUBLISHED, S1, S2, S4, S5, Arch, EpochLines, Recipe, emotion_learner, fit_recipe, on_meta, train, with_head
 from fastai.callback.core import Callback
 from fastai.learner import Learner
 from fastai.torch_core import no_random
@@ -234,3 +234,159 @@ CNN_SVMS = {o.name: o for o in (
         'default': SVMRecipe(), 'S5-svm-resnet18': SVMRecipe(grid=GRID, published='43.3 (8 classes, other data)')}),
     Baseline('svm_efficientnet_lite0', partial(pooled_features, arch=replace(PRETRAINED['efficientnet_lite0'], size=96)),
              'support vector machine on what EfficientNet-Lite0 sees', StandardScaler, {'default': SVMRecipe()}))}
+
+# %% ../nbs/03_transfer.ipynb #plot-runs
+def plot_runs(runs: dict,  # {name: Learner}
+              cost=lambda learn: 1,  # of an epoch
+              xlabel: str = 'epoch', ax=None):
+    "Validation accuracy of each run by the epoch, or by what its epochs cost, with 95 % intervals; returns the axes"
+    if ax is None: ax = plt.subplots(figsize=(5.6, 3.4), layout='constrained')[1]
+    for name, learn in runs.items():
+        rates = np.array([row[2] for row in learn.recorder.values])
+        x, n = np.arange(1, len(rates) + 1)*cost(learn), len(learn.dls.valid_ds)
+        low, high = zip(*(wilson_interval(round(o*n), n) for o in rates))
+        line, = ax.plot(x, rates, marker='.', label=name)
+        ax.fill_between(x, low, high, color=line.get_color(), alpha=.15, lw=0)
+    ax.set(xlabel=xlabel, ylabel='validation accuracy', ylim=(0, 1))
+    ax.legend(fontsize=8)
+    return ax
+
+# %% ../nbs/03_transfer.ipynb #plot-factorial
+def plot_factorial(table: pd.DataFrame  # columns size, norm, scale, accuracy, low, high
+                  ):
+    "Accuracy with its interval for every combination, a panel for each size; returns the axes"
+    sizes, norms, scales = (list(dict.fromkeys(table[o])) for o in ('size', 'norm', 'scale'))
+    fig, axes = plt.subplots(1, len(sizes), figsize=(4.4*len(sizes), 3.2), sharey=True, squeeze=False, layout='constrained')
+    for ax, size in zip(axes[0], sizes):
+        for i, norm in enumerate(norms):
+            rows = table[(table['size'] == size) & (table.norm == norm)].set_index('scale').loc[scales]
+            x = np.arange(len(scales)) + .16*(i - (len(norms) - 1)/2)
+            ax.errorbar(x, rows.accuracy, [rows.accuracy - rows.low, rows.high - rows.accuracy], fmt='o', capsize=3, label=f'batch norm {norm}')
+        ax.set_xticks(range(len(scales)), scales, fontsize=8)
+        ax.set(title=f'{size} pixels', ylim=(0, 1), xlabel='input scale')
+    axes[0, 0].set_ylabel('validation accuracy, frozen body')
+    axes[0, 0].legend(fontsize=8)
+    return axes[0]
+
+# %% ../nbs/03_transfer.ipynb #arithmetic
+def arithmetic(arch: Arch) -> float:
+    "Billions of multiplications and additions that a prediction takes"
+    def count():
+        net = arch.build(arch.channels, 7).eval()
+        with FlopCounterMode(display=False) as counter: net(torch.zeros(1, arch.channels, arch.size, arch.size))
+        return counter.get_total_flops()
+    return on_meta(count)/1e9
+
+# %% ../nbs/03_transfer.ipynb #plot-sizes
+def plot_sizes(table: pd.DataFrame):  # columns size, billions, accuracy, low, high
+    "Accuracy against arithmetic, a point for each input size; returns the axes"
+    ax = plt.subplots(figsize=(5.2, 3.2), layout='constrained')[1]
+    ax.errorbar(table.billions, table.accuracy, [table.accuracy - table.low, table.high - table.accuracy], fmt='o-', capsize=3)
+    for row in table.itertuples(): ax.annotate(f'{row.size} px', (row.billions, row.high), xytext=(0, 4), textcoords='offset points', ha='center', fontsize=8)
+    ax.set(xscale='log', xlabel='billions of operations a face', ylabel='validation accuracy, frozen body', ylim=(0, 1))
+    return ax
+
+# %% ../nbs/03_transfer.ipynb #begin-with
+def begin_with(arch: Arch,
+               learn: Learner,  # trained before, with the same architecture
+              ) -> Arch:
+    "`arch` whose pretrained weights are those of `learn`, all but its last layer's"
+    kept = {name: o.detach().cpu().clone() for name, o in learn.model[:-1].state_dict().items()}
+    def weights(model):
+        try: model[:-1].load_state_dict(kept)
+        except RuntimeError: raise FaceError(f'the weights of {learn.arch.name} do not fit {arch.name}: begin with a run of the same network') from None
+    return replace(arch, weights=weights)
+
+def fewer_labels(faces: Faces,
+                 share: float,  # of each class's training images, 0..1; one at least
+                 seed: int = 0) -> Faces:
+    "`faces` with a part of the training images; other splits stay as they are"
+    rng, kept = np.random.default_rng(seed), faces.usage != 'train'
+    for label in range(len(faces.vocab)):
+        rows = np.flatnonzero((faces.usage == 'train') & (faces.labels == label))
+        kept[rng.permutation(rows)[:max(1, round(share*len(rows)))]] = True
+    return faces[kept]
+
+# %% ../nbs/03_transfer.ipynb #plot-labels
+def plot_labels(table: pd.DataFrame):  # columns start, labels, accuracy, low, high
+    "Accuracy against the number of labelled training images, a line for each start; returns the axes"
+    ax = plt.subplots(figsize=(5.2, 3.2), layout='constrained')[1]
+    for start, rows in table.groupby('start', sort=False):
+        ax.errorbar(rows.labels, rows.accuracy, [rows.accuracy - rows.low, rows.high - rows.accuracy], fmt='o-', capsize=3, label=start)
+    ax.set(xscale='log', xlabel='labelled training images', ylabel='validation accuracy', ylim=(0, 1))
+    ax.set_xticks(sorted(set(table.labels)), [f'{o:,}' for o in sorted(set(table.labels))])
+    ax.minorticks_off()
+    ax.legend(fontsize=8)
+    return ax
+
+def label_experiment(arch: Arch, source: Learner, faces: Faces, shares=(.01, .1, 1), epochs=None, seed: int = 0) -> pd.DataFrame:
+    "Train `arch` on `shares` of the labels, from random weights and from those of `source`; for `plot_labels`"
+    rows = []
+    for share in shares:
+        part = fewer_labels(faces, share, seed)
+        for start in ('random', 'pretrained'):
+            result = train(part, begin_with(arch, source), epochs=epochs, seed=seed, pretrained=start == 'pretrained').valid_result
+            rows.append((start, int((part.usage == 'train').sum()), result.accuracy, *result.interval))
+    return pd.DataFrame(rows, columns=['start', 'labels', 'accuracy', 'low', 'high'])
+
+# %% ../nbs/03_transfer.ipynb #tune
+def s5_space(trial, recipe: Recipe) -> Recipe:
+    "`recipe` with L2, dense units, dropout and rate from the ranges that S5 searched"
+    head = ((trial.suggest_int('units', 32, 512, step=32), trial.suggest_float('dropout', 0, .5)),)
+    return replace(recipe, l2=trial.suggest_float('l2', 1e-5, 1e-2, log=True), lr=trial.suggest_float('lr', 1e-4, 1e-2, log=True), build=recipe.build | dict(head=head))
+
+class _Report(Callback):
+    "Tell Optuna the validation accuracy of each epoch, and stop when it says so"
+    order = 75
+    def __init__(self, trial, pruned): self.trial, self.pruned = trial, pruned
+    def after_epoch(self):
+        self.trial.report(self.recorder.values[-1][2], len(self.recorder.values))
+        if self.trial.should_prune(): raise self.pruned('worse than others')  # fastai wants words
+
+def tune(arch: Arch,
+         space: Callable,  # (trial, recipe) -> Recipe; see `s5_space`
+         faces: Faces,  # train and valid are seen, test is not
+         recipe='default',  # a name among the recipes of `arch`, or a Recipe: what `space` begins with
+         trials: int = 30,  # in all, those in `file` counted in
+         file='tune.db',  # the search so far; continued if it exists
+         seed: int = 0, device=None):  # an optuna Study
+    "Search settings by Hyperband; `FaceError` without Optuna, or if `file` belongs to another search"
+    optuna, recipe = _optuna(), arch.recipe(recipe)
+    study = _study(optuna, file, f'{arch.name} {data_fingerprint(faces)} {recipe.all_epochs} epochs', recipe.all_epochs, seed)
+    def objective(trial):
+        with no_random(seed, reproducible=False):
+            learn = emotion_learner(faces, arch, space(trial, recipe), device)
+            learn.remove_cb(EpochLines)
+            learn.add_cb(_Report(trial, optuna.TrialPruned))
+            with learn.no_bar(), learn.no_logging(): fit_recipe(learn)
+        return learn.recorder.values[-1][2]
+    study.optimize(objective, max(0, trials - len(study.trials)))
+    return study
+
+# %% ../nbs/03_transfer.ipynb #study
+def _optuna():
+    if importlib.util.find_spec('optuna') is None: raise FaceError("a search needs Optuna: pip install 'fer_teach[tune]'")
+    import optuna
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+def _study(optuna, file, about, epochs, seed):
+    "The search in `file`, or a new one; a trial that was cut off is counted as failed"
+    pruner = optuna.pruners.HyperbandPruner(1, epochs, 3)
+    try: study = optuna.create_study(storage=f'sqlite:///{Path(file).resolve()}', study_name='fer_teach', load_if_exists=True, direction='maximize', pruner=pruner)
+    except Exception as problem:
+        if 'sqlalchemy' not in type(problem).__module__ and 'optuna' not in type(problem).__module__: raise
+        raise FaceError(f'{file} holds no search ({str(problem).splitlines()[0]}): choose another file') from None
+    if study.user_attrs.setdefault('about', about) != about: raise FaceError(f'{file} holds another search ({study.user_attrs["about"]}): choose another file')
+    study.set_user_attr('about', about)
+    for trial in study.get_trials(states=[optuna.trial.TrialState.RUNNING]): study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials))
+    return study
+
+# %% ../nbs/03_transfer.ipynb #plot-search
+def plot_search(study):
+    "Optuna's plot of the value that each trial reached with each setting; returns the axes"
+    with warnings.catch_warnings(action='ignore'): axes = np.atleast_1d(_optuna().visualization.matplotlib.plot_slice(study))
+    axes[0].figure.set(size_inches=(2.5*len(axes), 2.8), layout_engine='constrained')
+    for ax in axes: ax.set(ylabel='validation accuracy' if ax is axes[0] else '')
+    return axes
