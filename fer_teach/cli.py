@@ -143,9 +143,17 @@ def _parser():
     return parser
 
 # %% ../nbs/11_cli.ipynb #main
+def _parse(argv):
+    "Arguments of a command; pictures may stand on both sides of an option, which argparse alone does not allow"
+    parser = _parser()
+    args, more = parser.parse_known_args(argv)
+    if more and ('pictures' not in args or any(o.startswith('-') for o in more)): parser.error(f'unrecognized arguments: {" ".join(more)}')
+    if more: args.pictures += more
+    return args
+
 def main(argv=None) -> int:
     "The `fer_teach` command; returns its exit code"
-    args = _parser().parse_args(argv)
+    args = _parse(argv)
     warnings.simplefilter('ignore')
     try: return args.run_command(args) or 0
     except KeyboardInterrupt:

@@ -134,7 +134,7 @@ def mini_xception(channels: int, classes: int, plain: bool = False, head: bool =
 
 # %% ../nbs/04_scratch.ipynb #mini-archs
 MINI_XCEPTION = Arch('mini_xception', mini_xception, 'separable residual blocks, average pooling: small, quick, easy to explain', cam='1', recipes={
-    'default': Recipe(epochs=10, lr=1e-2),
+    'default': Recipe(epochs=6, lr=2e-2, batch=32, optimizer='muon'),
     'S2-mini-xception': replace(S2, epochs=30, lr=1e-4, smoothing=.1, build=dict(plain=True, head=True), published='"pending"')})
 
 # %% ../nbs/04_scratch.ipynb #wink

@@ -284,6 +284,8 @@ def plot_sizes(table: pd.DataFrame):  # columns size, billions, accuracy, low, h
     ax.errorbar(table.billions, table.accuracy, [table.accuracy - table.low, table.high - table.accuracy], fmt='o-', capsize=3)
     for row in table.itertuples(): ax.annotate(f'{row.size} px', (row.billions, row.high), xytext=(0, 4), textcoords='offset points', ha='center', fontsize=8)
     ax.set(xscale='log', xlabel='billions of operations a face', ylabel='validation accuracy, frozen body', ylim=(0, 1))
+    ax.set_xticks(table.billions, [f'{o:.2g}' for o in table.billions])
+    ax.minorticks_off()
     return ax
 
 # %% ../nbs/03_transfer.ipynb #begin-with
@@ -387,6 +389,8 @@ def _study(optuna, file, about, epochs, seed):
 def plot_search(study):
     "Optuna's plot of the value that each trial reached with each setting; returns the axes"
     with warnings.catch_warnings(action='ignore'): axes = np.atleast_1d(_optuna().visualization.matplotlib.plot_slice(study))
-    axes[0].figure.set(size_inches=(2.5*len(axes), 2.8), layout_engine='constrained')
-    for ax in axes: ax.set(ylabel='validation accuracy' if ax is axes[0] else '')
+    axes[0].figure.set(size_inches=(2.8*len(axes), 2.8), layout_engine='constrained')
+    for ax in axes:
+        ax.set(ylabel='validation accuracy' if ax is axes[0] else '')
+        ax.minorticks_off()
     return axes
