@@ -26,7 +26,7 @@ from safetensors.torch import load_file, save_file
 import fer_teach
 from . import __version__
 from .baselines import BASELINES, MLP, FittedBaseline, find_baseline, fit_baseline
-from .data import FaceError, Faces, as_faces, class_groups, read_faces, unknown
+from .data import EMOTIONS, FaceError, Faces, as_faces, class_groups, read_faces, unknown
 from .drawn import drawn_faces
 from .evaluation import add_to_leaderboard, data_fingerprint
 from .explainability import show_why
@@ -164,7 +164,8 @@ def learn_emotions(arch='mini_xception',  # a name (see `list_archs`), an Arch, 
     "Train a network to tell expressions apart, and judge it; `FaceError` for anything that cannot work"
     if resume is not None: return _resume(Path(resume), arch, data, device)
     arch = find_arch(arch)
-    arch.recipe(recipe)  # an unknown one is refused before anything is read
+    chosen = arch.recipe(recipe) if epochs is None else arch.recipe(recipe).with_epochs(epochs)
+    if data is None: chosen.require_classes(len(class_groups(classes, EMOTIONS[:7])))  # refused before anything is drawn
     if out is not None: check_target(out, force)
     faces = find_faces(data, seed)
     groups = class_groups(classes, faces.vocab)

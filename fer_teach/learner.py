@@ -77,10 +77,17 @@ class Recipe:
     classes: int | None = None  # how many classes it was published for; None: any
     published: str = ''  # the figure that its authors reported
 
+    def __post_init__(self):
+        if self.epochs < 1: raise FaceError(f'epochs must be 1 or more, not {self.epochs}')
+
     @property
     def all_epochs(self) -> int:
         "Epochs of all stages together"
         return self.epochs + sum(epochs for epochs, *_ in self.stages)
+
+    def require_classes(self, n: int):
+        "`FaceError` if this recipe was published for another number of classes than `n`"
+        if self.classes not in (None, n): raise FaceError(f'this recipe was published for {self.classes} classes, not for {n}: choose classes={self.classes}')
 
     def with_epochs(self, epochs: int):
         "This recipe with so many epochs in each stage"
@@ -344,8 +351,7 @@ def emotion_learner(faces: Faces,
     recipe, device = arch.recipe(recipe), torch.device(device or default_device())
     arch = arch.with_recipe(recipe)
     faces.require_classes(('train', 'valid'))
-    if recipe.classes not in (None, len(faces.vocab)):
-        raise FaceError(f'this recipe was published for {recipe.classes} classes and the faces have {len(faces.vocab)}: choose classes={recipe.classes}')
+    recipe.require_classes(len(faces.vocab))
     model = build_network(arch, recipe, len(faces.vocab))
     if recipe.pretrained and load: _load_weights(arch, model)
     model = model.to(device, memory_format=torch.channels_last)
@@ -495,7 +501,6 @@ def train(faces: Faces,  # with train, valid and test splits
     name, recipe = recipe if isinstance(recipe, str) else 'own', arch.recipe(recipe)
     if epochs is not None: recipe = recipe.with_epochs(epochs)
     if pretrained is not None: recipe = replace(recipe, pretrained=pretrained)
-    if recipe.epochs < 1: raise FaceError(f'epochs must be 1 or more, not {recipe.epochs}')
     faces.require_classes()
     with no_random(seed, reproducible=False):
         learn = emotion_learner(faces, arch, recipe, device, load=not resume)

@@ -1,4 +1,5 @@
 "The data: drawn faces that teach, and FER2013 where FER_TEACH_DATA names it."
+import json
 import os
 
 import pytest
@@ -42,3 +43,13 @@ def test_fer2013_is_learned(fer2013, tmp_path):
     Image.fromarray(fer2013.pixels[0]).save(tmp_path/'face.png')
     name, probabilities = load_emotions(tmp_path/'run1').predict_emotion(tmp_path/'face.png')
     assert name in learn.vocab and abs(sum(probabilities.values()) - 1) < 1e-5
+
+
+def test_shipped_network_is_what_its_card_says(fer2013):
+    from fer_teach.evaluation import evaluate
+    from fer_teach.learn import SHIPPED, load_emotions
+    learn, folder = load_emotions(), SHIPPED/'wink'
+    told, card = json.loads((folder/'result.json').read_text()), (folder/'README.md').read_text()
+    assert abs(evaluate(learn, fer2013).accuracy - told['accuracy']) < .002
+    assert f"{told['accuracy']:.1%}" in card and f"{told['clean_accuracy']:.1%}" in card
+    assert sum(o.numel() for o in learn.model.parameters()) < 1_000_000 and (folder/'model.safetensors').stat().st_size < 4_000_000
