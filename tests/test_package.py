@@ -91,11 +91,13 @@ def test_comes_with_a_network(stranger, tmp_path):
     from PIL import Image
     from fer_teach.data import EMOTIONS
     from fer_teach.drawn import drawn_faces
-    Image.fromarray(drawn_faces(70, difficulty='easy', size=160).pixels[0]).save(tmp_path/'face.png')
-    done = run(stranger/'fer_teach', 'predict', '--no-crop', 'face.png', cwd=tmp_path, HOME=str(tmp_path))
+    here = tmp_path/'here'
+    here.mkdir()
+    Image.fromarray(drawn_faces(70, difficulty='easy', size=160).pixels[0]).save(here/'face.png')
+    done = run(stranger/'fer_teach', 'predict', '--no-crop', 'face.png', cwd=here, HOME=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert re.match(rf"face\.png: ({'|'.join(EMOTIONS)})  \(", done.stdout)
-    assert [o.name for o in tmp_path.iterdir()] == ['face.png']
+    assert [o.name for o in here.iterdir()] == ['face.png']
 
 
 def test_only_own_files_are_written(stranger, tmp_path):
