@@ -6,6 +6,8 @@ from itertools import takewhile
 
 import pytest
 
+os.environ.setdefault('OMP_NUM_THREADS', '1')  # one worker per core, one thread per worker; read when torch is imported
+
 
 def pytest_collect_file(file_path, parent):
     hidden = any(part.startswith(('.', '_')) for part in file_path.relative_to(parent.config.rootpath).parts)
