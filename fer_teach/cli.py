@@ -79,7 +79,7 @@ def _archs(args):
 # %% ../nbs/11_cli.ipynb #benchmark-command
 def _benchmark(args):
     from fer_teach.learn import benchmark
-    benchmark(args.name, args.classes, args.data, args.recipe, args.epochs, args.images, args.seeds, args.note, args.out, args.keep)
+    benchmark(args.name, args.classes, args.data, args.recipe, args.epochs, args.images, args.seeds, args.note, args.out, args.keep, args.judge)
 
 def _leaderboard(args):
     from fer_teach.evaluation import read_leaderboard
@@ -138,7 +138,8 @@ def _parser():
             ('--classes', dict(default='7')), ('--data', dict(default='fer2013')), ('--recipe', dict(default='default')),
             ('--epochs', dict(type=int)), ('--images', dict(type=int, help='of baselines: fit to so many training images at most')),
             ('--seeds', dict(type=int, nargs='+', default=[0])), ('--note', dict(default='')), ('--out', dict(help="CSV to append to; the project's own by default")),
-            ('--keep', dict(metavar='DIR', help='folder for the runs of networks; one that was cut off there goes on')))
+            ('--keep', dict(metavar='DIR', help='folder for the runs of networks; one that was cut off there goes on')),
+            ('--judge', dict(nargs='+', default=[], metavar='CLASSES', help='coarser schemes to judge each network on as well, a row each; one that is whole in --keep is not trained again')))
     command('leaderboard', _leaderboard, 'print the measured rows beside the published figures', ('--file', dict(help="CSV to read; the project's own by default")))
     return parser
 

@@ -272,7 +272,7 @@ def compare(first: Result, second: Result) -> Comparison:
     return Comparison((c - b)/len(first), (max(middle - half, -1.), min(middle + half, 1.)), float(p), int(b), int(c), by_class)
 
 # %% ../nbs/01b_evaluation.ipynb #leaderboard-columns
-COLUMNS = ['method', 'recipe', 'classes', 'data', 'accuracy', 'low', 'high', 'clean_accuracy', 'macro_f1', 'majority', 'recall', 'valid_accuracy',
+COLUMNS = ['method', 'recipe', 'classes', 'trained_on', 'data', 'accuracy', 'low', 'high', 'clean_accuracy', 'macro_f1', 'majority', 'recall', 'valid_accuracy',
            'published', 'seed', 'mirror', 'parameters', 'train_images', 'epochs', 'epochs_published', 'seconds', 'machine', 'fingerprint', 'version', 'note']
 
 def data_fingerprint(faces: Faces) -> str:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ARCHS', 'ALL_BASELINES', 'SHIPPED', 'find_arch', 'list_archs', 'find_faces', 'write_folder', 'training_file',
-           'check_target', 'learn_emotions', 'learn_baseline', 'benchmark', 'load_emotions']
+           'check_target', 'learn_emotions', 'learn_baseline', 'load_emotions', 'benchmark']
 
 # %% ../nbs/07_learn.ipynb #imports
 import json
@@ -28,9 +28,10 @@ from . import __version__
 from .baselines import BASELINES, MLP, FittedBaseline, find_baseline, fit_baseline
 from .data import EMOTIONS, FaceError, Faces, as_faces, class_groups, read_faces, unknown
 from .drawn import drawn_faces
-from .evaluation import add_to_leaderboard, data_fingerprint
+from .evaluation import add_to_leaderboard, data_fingerprint, evaluate
 from .explainability import show_why
 from .learner import Arch, Recipe, build_network, read_tensors, train
+from .reduction import judge_on
 from .scratch import SCRATCH
 from .transfer import CNN_SVMS, PRETRAINED, is_body, near_archs, pretrained_arch
 from fastai.learner import Learner
@@ -213,49 +214,6 @@ def learn_baseline(name: str,  # one of ALL_BASELINES
     faces = find_faces(data, seed)
     return fit_baseline(faces.reduce(class_groups(classes, faces.vocab)), find_baseline(name, ALL_BASELINES), recipe, images, seed, report)
 
-# %% ../nbs/07_learn.ipynb #benchmark
-def benchmark(name: str,  # a network or a baseline
-              classes=7, data='fer2013', recipe: str = 'default',
-              epochs: int | None = None, images: int | None = None,  # of baselines: fit to so many training images at most
-              seeds=(0,), note: str = '', file=None,  # the leaderboard to write to; the project's own by default
-              keep=None,  # folder for the runs of networks; one that was cut off there goes on
-             ) -> list:  # the fitted learners or baselines
-    "Measure a method on `data`, a row per seed in the leaderboard"
-    faces = find_faces(data)
-    faces = faces.reduce(class_groups(classes, faces.vocab))
-    done = []
-    for seed in seeds:
-        start, out = time.perf_counter(), Path(keep)/f'{name}-{recipe}-{len(faces.vocab)}-{seed}' if keep else None
-        whole = out is None or not training_file(out).exists()
-        if name in ALL_BASELINES: fitted = fit_baseline(faces, ALL_BASELINES[name], recipe, images, seed, print)
-        else: fitted = _benchmark_network(faces, find_arch(name), data, recipe, epochs, seed, out, not whole)
-        about = dict(method=name, recipe=recipe, data=_data_name(data), seed=seed, seconds=round(time.perf_counter() - start) if whole else None, machine=_machine(),
-                     fingerprint=data_fingerprint(faces), version=__version__, note=note, valid_accuracy=round(fitted.valid_result.accuracy, 4))
-        add_to_leaderboard(fitted.result.row() | about | _training_of(fitted, faces), file)
-        done.append(fitted)
-        print(f'seed {seed}: {fitted.result!r}', flush=True)
-    return done
-
-# %% ../nbs/07_learn.ipynb #benchmark-helpers
-def _benchmark_network(faces, arch, data, recipe, epochs, seed, out, resume):
-    if out is not None: _check_free(out, False)
-    return _train_and_save(faces, arch, recipe, epochs, seed, None, out, _begun(arch, faces.groups, data, recipe, epochs, seed), resume=resume)
-
-def _training_of(fitted, faces):
-    "The columns of a leaderboard row that tell how `fitted` was trained"
-    if isinstance(fitted, FittedBaseline):
-        return dict(published=getattr(fitted.recipe, 'published', ''), mirror=False, parameters=None, train_images=fitted.train_images, epochs=None, epochs_published=None)
-    published = fitted.arch.recipes.get(fitted.recipe_name)
-    return dict(published=fitted.recipe.published, mirror=fitted.recipe.mirror, parameters=sum(o.numel() for o in fitted.model.parameters()),
-                train_images=int((faces.usage == 'train').sum()), epochs=len(fitted.recorder.values),
-                epochs_published=published.all_epochs if published and fitted.recipe.published else None)
-
-def _data_name(data): return 'fer2013' if 'fer2013' in Path(str(data)).name else 'drawn' if data is None else 'own'
-
-def _machine():
-    amx = torch.cpu._is_amx_tile_supported()
-    return f'{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads, {"AMX" if amx else "no AMX"}' + (f', {torch.cuda.get_device_name()}' if torch.cuda.is_available() else '')
-
 # %% ../nbs/07_learn.ipynb #predict
 @patch
 def predict_emotion(self: Learner,
@@ -310,3 +268,67 @@ class _NoData:
     "Stands where a Learner has its loaders, until the user sets `learn.dls`"
     def __init__(self, device): self.device, self.path = device, Path('.')
     def __getitem__(self, i): raise FaceError('a loaded model has no data to train on: set learn.dls = face_loaders(faces)')
+
+# %% ../nbs/07_learn.ipynb #benchmark
+def benchmark(name: str,  # a network or a baseline
+              classes=7, data='fer2013', recipe: str = 'default',
+              epochs: int | None = None, images: int | None = None,  # of baselines: fit to so many training images at most
+              seeds=(0,), note: str = '', file=None,  # the leaderboard to write to; the project's own by default
+              keep=None,  # folder for the runs of networks; one that was cut off there goes on
+              judge=(),  # coarser schemes to judge the trained network on as well, a row each; one that is whole in `keep` is not trained again
+             ) -> list:  # the fitted learners or baselines
+    "Measure a method on `data`, a row per seed in the leaderboard"
+    faces = find_faces(data)
+    faces = faces.reduce(class_groups(classes, faces.vocab))
+    done = []
+    for seed in seeds:
+        out = Path(keep)/f'{name}-{recipe}-{len(faces.vocab)}-{seed}' if keep else None
+        about = dict(method=name, recipe=recipe, data=_data_name(data), seed=seed, machine=_machine(), fingerprint=data_fingerprint(faces), version=__version__, note=note)
+        again = bool(judge) and out is not None and (out/'model.json').exists()
+        if again: fitted, seconds = _judged_again(out, faces), None
+        elif name in ALL_BASELINES: fitted, seconds = _timed(lambda: fit_baseline(faces, ALL_BASELINES[name], recipe, images, seed, print))
+        else: fitted, seconds = _benchmark_network(faces, find_arch(name), data, recipe, epochs, seed, out)
+        about |= _training_of(fitted, faces)
+        if not again: _add_row(fitted.result, about | dict(trained_on='', seconds=seconds, valid_accuracy=round(fitted.valid_result.accuracy, 4)), file)
+        for scheme in judge:
+            judged = judge_on(fitted, scheme, faces)
+            _add_row(judged, about | dict(trained_on=' '.join(faces.vocab), seconds=None, valid_accuracy=None, published=''), file)
+        done.append(fitted)
+    return done
+
+# %% ../nbs/07_learn.ipynb #benchmark-helpers
+def _benchmark_network(faces, arch, data, recipe, epochs, seed, out):
+    "The trained network and its seconds; None for a run that was cut off before, whose time is not known"
+    if out is not None: _check_free(out, False)
+    cut_off = out is not None and training_file(out).exists()
+    learn, seconds = _timed(lambda: _train_and_save(faces, arch, recipe, epochs, seed, None, out, _begun(arch, faces.groups, data, recipe, epochs, seed), resume=cut_off))
+    return learn, None if cut_off else seconds
+
+def _timed(run):
+    start = time.perf_counter()
+    return run(), round(time.perf_counter() - start)
+
+def _judged_again(folder, faces):
+    "The network of a whole run, judged on `faces`"
+    learn = load_emotions(folder)
+    learn.result = evaluate(learn, faces)
+    return learn
+
+def _add_row(result, about, file):
+    add_to_leaderboard(result.row() | about, file)
+    print(f'seed {about["seed"]}: {result!r}', flush=True)
+
+def _training_of(fitted, faces):
+    "The columns of a leaderboard row that tell how `fitted` was trained"
+    if isinstance(fitted, FittedBaseline):
+        return dict(published=getattr(fitted.recipe, 'published', ''), mirror=False, parameters=None, train_images=fitted.train_images, epochs=None, epochs_published=None)
+    published = fitted.arch.recipes.get(fitted.recipe_name)
+    return dict(published=fitted.recipe.published, mirror=fitted.recipe.mirror, parameters=sum(o.numel() for o in fitted.model.parameters()),
+                train_images=int((faces.usage == 'train').sum()), epochs=len(fitted.recorder.values) if hasattr(fitted, 'recorder') else fitted.recipe.all_epochs,
+                epochs_published=published.all_epochs if published and fitted.recipe.published else None)
+
+def _data_name(data): return 'fer2013' if 'fer2013' in Path(str(data)).name else 'drawn' if data is None else 'own'
+
+def _machine():
+    amx = torch.cpu._is_amx_tile_supported()
+    return f'{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads, {"AMX" if amx else "no AMX"}' + (f', {torch.cuda.get_device_name()}' if torch.cuda.is_available() else '')

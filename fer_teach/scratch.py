@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['QUICK', 'SEQUENTIAL', 'CNN10', 'CONVNET', 'CUSTOM_CNN', 'VGG16_SCRATCH', 'MINI_XCEPTION', 'WINK', 'SCRATCH',
-           'sequential', 'layers_of', 'cnn10', 'convnet', 'OneLogit', 'all_numbers', 'custom_cnn', 'vgg16_scratch',
-           'plain_conv', 'separable_conv', 'Residual', 'mini_xception', 'BasicBlock', 'wink']
+           'sequential', 'layers_of', 'cnn10', 'convnet', 'OneLogit', 'custom_cnn', 'vgg16_scratch', 'plain_conv',
+           'separable_conv', 'Residual', 'mini_xception', 'BasicBlock', 'wink']
 
 # %% ../nbs/04_scratch.ipynb #imports
 from dataclasses import replace
@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 import torch.nn as nn
 from torchvision.models import vgg16, vgg16_bn
-from .learner import S1, S2, S4, S5, Arch, Recipe, with_head
+from .learner import AT_96, S1, S2, S4, S5, Arch, Recipe, with_head
 
 # %% ../nbs/04_scratch.ipynb #sequential
 def sequential(channels: int, classes: int) -> nn.Module:
@@ -65,18 +65,11 @@ class OneLogit(nn.Module):
     def forward(self, x): return torch.cat([torch.zeros_like(x), x], 1)
 
 # %% ../nbs/04_scratch.ipynb #s5-archs
-_AT_96 = dict(size=96, build=dict(size=96))
 CNN10 = Arch('cnn10', cnn10, 'two convolutions and a very wide dense layer', cam='0.5', recipes={
-    'default': QUICK, 'S5-cnn10': replace(S5, **_AT_96, published='55.5 % (8 classes, other data)')})
+    'default': QUICK, 'S5-cnn10': replace(S5, **AT_96, published='55.5 % (8 classes, other data)')})
 CONVNET = Arch('convnet', convnet, 'six convolutions with batch norm, two wide dense layers', cam='0.11', recipes={
-    'default': QUICK, 'S5-convnet': replace(S5, **_AT_96, published='62.9 % (8 classes, other data)'),
+    'default': QUICK, 'S5-convnet': replace(S5, **AT_96, published='62.9 % (8 classes, other data)'),
     'S5-convnet-binary': replace(S5, size=96, build=dict(size=96, one_logit=True), early_stopping=5, classes=2, published='93.1 % (happy v. sad, other data)')})
-
-# %% ../nbs/04_scratch.ipynb #count-all
-def all_numbers(arch: Arch, recipe: str, classes: int) -> int:
-    "Learned parameters and running statistics, as Keras counts them"
-    chosen = arch.with_recipe(arch.recipe(recipe))
-    return sum(o.numel() for name, o in chosen.build(chosen.channels, classes).state_dict().items() if 'num_batches' not in name)
 
 # %% ../nbs/04_scratch.ipynb #custom-cnn
 def custom_cnn(channels: int, classes: int, linear: bool = False, size: int = 48) -> nn.Module:
@@ -156,5 +149,5 @@ def wink(channels: int, classes: int, widths: tuple = (64, 160)) -> nn.Module:
 # %% ../nbs/04_scratch.ipynb #wink-arch
 _WINK = Recipe(epochs=8, lr=5e-3, batch=128, weight_decay=.05, optimizer='muon', average=.99, sizes=((0, 32), (.4, 40), (.7, 48)), augment=dict(flip=True, shift=.06))
 WINK = Arch('wink', wink, 'residual blocks made for 48 pixels and a processor: ours', cam='2', recipes={
-    'default': _WINK, 'long': replace(_WINK, epochs=24, average=.998, augment=dict(flip=True, rotation=10, shift=.08, zoom=.1))})
+    'default': _WINK, 'long': replace(_WINK, epochs=40, average=.998, augment=dict(flip=True, rotation=10, shift=.08, zoom=.1))})
 SCRATCH = {o.name: o for o in (SEQUENTIAL, CNN10, CONVNET, CUSTOM_CNN, VGG16_SCRATCH, MINI_XCEPTION, WINK)}

@@ -39,7 +39,7 @@ from sklearn.preprocessing import StandardScaler
 from .baselines import GRID, Baseline, SVMRecipe
 from .data import FaceError, Faces, as_faces, unknown
 from .evaluation import data_fingerprint, wilson_interval
-from .learner import PUBLISHED, S1, S2, S4, S5, Arch, EpochLines, Recipe, emotion_learner, fit_recipe, on_meta, train, with_head
+from .learner import AT_96, PUBLISHED, S1, S2, S4, S5, Arch, EpochLines, Recipe, emotion_learner, fit_recipe, on_meta, train, with_head
 from fastai.callback.core import Callback
 from fastai.learner import Learner
 from fastai.torch_core import no_random
@@ -150,9 +150,8 @@ def lite0_weights(name: str = 'tf_efficientnet_lite0') -> tuple:  # as `pretrain
 
 # %% ../nbs/03_transfer.ipynb #recipes
 TUNED = Recipe(epochs=8, lr=2e-3, pretrained=True, depth_rate=.1)
-_AT_96 = dict(size=96, build=dict(size=96))
 FROZEN = replace(TUNED, lr=5e-3, trained='head', depth_rate=1)
-OURS = {'default': TUNED, 'frozen': FROZEN, 'at-96': replace(TUNED, **_AT_96), 'frozen-at-96': replace(FROZEN, **_AT_96),
+OURS = {'default': TUNED, 'frozen': FROZEN, 'at-96': replace(TUNED, **AT_96), 'frozen-at-96': replace(FROZEN, **AT_96),
         'random': replace(TUNED, pretrained=False, depth_rate=1)}
 
 # %% ../nbs/03_transfer.ipynb #published

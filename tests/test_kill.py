@@ -8,7 +8,7 @@ WRITE_HALF = ("import os, signal, sys; from fer_teach.learn import write_folder\
               "def half(folder): (folder/'model.json').write_text('new'); os.kill(os.getpid(), signal.SIGKILL)\n"
               "write_folder('run', half, force=True)")
 LEARN = ("import sys; from fer_teach import drawn_faces, learn_emotions; out, resume = sys.argv[1], sys.argv[2] == 'resume'\n"
-         "data = drawn_faces(1400, difficulty='easy')\n"
+         "data = drawn_faces(700, difficulty='easy')\n"
          "learn_emotions('mini_xception', 7, data, epochs=4, out=None if resume else out, resume=out if resume else None)")
 
 

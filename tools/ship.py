@@ -23,8 +23,8 @@ Teaching, and trying out. It names the expression that people would most likely 
 
 ## What it cannot do
 It does not know what anyone feels. {wrong:.0%} of its answers on pictures like those it was tested on differ from the label, and those labels
-are themselves disputed; on other cameras, ages, skin tones, occlusions and cultures it was not tested and is likely to be worse. FER2013
-over-represents posed smiles and some groups of people. {worst} are recognised worst. The EU forbids inferring emotions at work and
+are themselves disputed; on other cameras, ages, skin tones, occlusions and cultures it was not tested and is likely to be worse. A quarter
+of the pictures it learned from are labelled happy, and 1.5 % disgust. {worst} are recognised worst. The EU forbids inferring emotions at work and
 in education (AI Act, Art. 5(1)(f)); do not decide anything about a person with it.
 
 ## Licence
