@@ -16,8 +16,11 @@ import pandas as pd
 import torch
 import traitlets
 from PIL import Image, ImageOps
+from fastcore.basics import patch
+from .baselines import Quiz
 from .data import FaceError, as_faces, unknown, upright
 from .drawn import AUS, PROTOTYPES, paint_faces, sample_attributes
+from .evaluation import Comparison, compare, evaluate
 from .explainability import METHODS
 from fastai.learner import Learner
 
@@ -310,3 +313,9 @@ class EmotionApp(anywidget.AnyWidget):
         maps = seen.pop('maps')
         extra = dict(kind='answer', turn=content['turn'], size=0 if maps is None else maps.shape[-1])
         return seen | extra, [] if maps is None else [maps.tobytes()]
+
+# %% ../nbs/09_app.ipynb #quiz-against
+@patch
+def against(self: Quiz, learn: Learner) -> Comparison:
+    "You and a network on the faces you have answered so far; the first of the two is you"
+    return compare(self.result, evaluate(learn, self.faces[self.rows[:len(self.answers)]]))

@@ -39,7 +39,7 @@ def layers_of(model: nn.Sequential,
 QUICK = Recipe(epochs=10, lr=2e-3)
 
 # %% ../nbs/04_scratch.ipynb #sequential-arch
-SEQUENTIAL = Arch('sequential', sequential, 'two convolutions and a dense layer, the smallest of the student networks', cam='3', recipes={
+SEQUENTIAL = Arch('sequential', sequential, 'two convolutions and a dense layer, the smallest of the student networks', cam='5', recipes={
     'default': QUICK, 'S2-sequential': replace(S2, epochs=20, class_weights=True, classes=2, published='89.04 %'),
     'S2-sequential2': replace(S2, epochs=20, class_weights=True, classes=4, published='94.68 %, which four is not said')})
 
@@ -65,9 +65,9 @@ class OneLogit(nn.Module):
     def forward(self, x): return torch.cat([torch.zeros_like(x), x], 1)
 
 # %% ../nbs/04_scratch.ipynb #s5-archs
-CNN10 = Arch('cnn10', cnn10, 'two convolutions and a very wide dense layer', cam='0.5', recipes={
+CNN10 = Arch('cnn10', cnn10, 'two convolutions and a very wide dense layer', cam='0.6', recipes={
     'default': QUICK, 'S5-cnn10': replace(S5, **AT_96, published='55.5 % (8 classes, other data)')})
-CONVNET = Arch('convnet', convnet, 'six convolutions with batch norm, two wide dense layers', cam='0.11', recipes={
+CONVNET = Arch('convnet', convnet, 'six convolutions with batch norm, two wide dense layers', cam='0.15', recipes={
     'default': QUICK, 'S5-convnet': replace(S5, **AT_96, published='62.9 % (8 classes, other data)'),
     'S5-convnet-binary': replace(S5, size=96, build=dict(size=96, one_logit=True), early_stopping=5, classes=2, published='93.1 % (happy v. sad, other data)')})
 

@@ -1,4 +1,4 @@
-"The app in headless Chromium, against a real JupyterLab, with a camera that shows a drawn face."
+"The app in headless Chromium, against a real JupyterLab and Notebook 7, with a camera that shows a drawn face."
 import io
 import json
 import os
@@ -102,14 +102,14 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def lab(place):
-    "The address of a JupyterLab of its own"
+    "The address of a server of its own, to be completed by 'lab/tree' or 'notebooks'"
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
     homes = {o: str(place/o) for o in ('HOME', 'JUPYTER_CONFIG_DIR', 'JUPYTER_DATA_DIR', 'JUPYTER_RUNTIME_DIR', 'IPYTHONDIR')}
     token = secrets.token_hex(8)
     command = [sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', f'--port={port}', '--ServerApp.port_retries=0',
-               f'--IdentityProvider.token={token}', '--LabApp.expose_app_in_browser=True', '--LabApp.news_url=None', '--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate']
+               f'--IdentityProvider.token={token}', '--LabApp.expose_app_in_browser=True', '--JupyterNotebookApp.expose_app_in_browser=True', '--LabApp.news_url=None', '--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate']
     with open(place/'lab.log', 'w') as log: server = subprocess.Popen(command, cwd=place, env=os.environ | homes, stdout=log, stderr=log)
     try:
         for _ in range(120):
@@ -117,7 +117,7 @@ def lab(place):
             except OSError: time.sleep(1)
             else: break
         else: pytest.fail((place/'lab.log').read_text()[-2000:])
-        yield f'http://127.0.0.1:{port}/lab/tree/app.ipynb?token={token}'
+        yield f'http://127.0.0.1:{port}/{{}}/app.ipynb?token={token}'
     finally:
         server.terminate()
         server.wait(20)
@@ -143,8 +143,8 @@ def open_app(lab, place, *flags, camera=True):
 @pytest.fixture(scope='module')
 def app(lab, place, request):
     "The page with the app, one for all tests whose browser has the same flags: opening JupyterLab takes most of the time"
-    flags, camera = getattr(request, 'param', (['--use-fake-ui-for-media-stream'], True))
-    driver, browser, page = open_app(lab, place, *flags, camera=camera)
+    flags, camera, where = getattr(request, 'param', (['--use-fake-ui-for-media-stream'], True, 'lab/tree'))
+    driver, browser, page = open_app(lab.format(where), place, *flags, camera=camera)
     yield page
     browser.close()
     driver.stop()
@@ -195,8 +195,8 @@ def test_pictures(app):
         app.evaluate("document.querySelector('.fer-teach .status').textContent = ''")
 
 
-@pytest.mark.parametrize('app, words', [((['--use-fake-ui-for-media-stream'], False), 'There is no camera'),
-                                        ((['--deny-permission-prompts'], True), 'may not use the camera')], indirect=['app'], ids=['no camera', 'no permission'])
+@pytest.mark.parametrize('app, words', [((['--use-fake-ui-for-media-stream'], False, 'lab/tree'), 'There is no camera'),
+                                        ((['--deny-permission-prompts'], True, 'lab/tree'), 'may not use the camera')], indirect=['app'], ids=['no camera', 'no permission'])
 def test_camera_refused(app, words):
     app.click('.tools [data-do=camera]')
     app.click('.notice [data-do=open]')
@@ -204,3 +204,10 @@ def test_camera_refused(app, words):
     shoot(app, words)
     app.click('.tools [data-do=video]')
     assert answers(app) == 1
+
+
+@pytest.mark.parametrize('app', [(['--use-fake-ui-for-media-stream'], True, 'notebooks')], indirect=True, ids=['notebook 7'])
+def test_notebook_7(app):
+    assert app.evaluate('window.jupyterapp.name') == 'Jupyter Notebook' and '/notebooks/' in app.url
+    assert answers(app) == 1
+    shoot(app, 'notebook 7')
