@@ -85,8 +85,9 @@ def _leaderboard(args):
     from fer_teach.evaluation import read_leaderboard
     rows = read_leaderboard(args.file)
     if not len(rows): return print('the leaderboard has no rows yet: fer_teach benchmark adds them')
-    rows['classes'] = rows.classes.str.split().str.len()
-    shown = ['method', 'recipe', 'classes', 'data', 'accuracy', 'low', 'high', 'clean_accuracy', 'macro_f1', 'published', 'seed', 'epochs', 'seconds']
+    for column in ('classes', 'trained_on'): rows[column] = rows[column].str.split().str.len()
+    rows['trained_on'] = rows.trained_on.where(rows.trained_on > 0, rows.classes)
+    shown = ['method', 'recipe', 'classes', 'trained_on', 'data', 'accuracy', 'low', 'high', 'clean_accuracy', 'macro_f1', 'published', 'seed', 'epochs', 'seconds']
     print(rows.sort_values(['classes', 'accuracy'], ascending=False)[shown].fillna('').to_string(index=False))
 
 # %% ../nbs/11_cli.ipynb #audit-command

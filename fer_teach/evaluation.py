@@ -291,7 +291,9 @@ def leaderboard_file() -> Path:
 def read_leaderboard(file=None) -> pd.DataFrame:
     "All rows, each measured by a run; empty if there is no such file yet"
     file = Path(file or leaderboard_file())
-    return pd.read_csv(file) if file.is_file() else pd.DataFrame(columns=COLUMNS)
+    if not file.is_file(): return pd.DataFrame(columns=COLUMNS)
+    words = ('trained_on', 'published', 'note')
+    return pd.read_csv(file, dtype=dict.fromkeys(words, str)).fillna(dict.fromkeys(words, ''))
 
 def add_to_leaderboard(row: dict,  # a value for each of COLUMNS
                        file=None):
