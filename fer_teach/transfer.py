@@ -151,7 +151,7 @@ def lite0_weights(name: str = 'tf_efficientnet_lite0') -> tuple:  # as `pretrain
 # %% ../nbs/03_transfer.ipynb #recipes
 TUNED = Recipe(epochs=8, lr=2e-3, pretrained=True, depth_rate=.1)
 FROZEN = replace(TUNED, lr=5e-3, trained='head', depth_rate=1)
-OURS = {'default': TUNED, 'frozen': FROZEN, 'at-96': replace(TUNED, **AT_96), 'frozen-at-96': replace(FROZEN, **AT_96),
+OURS = {'default': TUNED, 'frozen': FROZEN, 'at-96': replace(TUNED, epochs=5, sizes=((0, 64), (.6, 96)), **AT_96), 'frozen-at-96': replace(FROZEN, **AT_96),
         'random': replace(TUNED, pretrained=False, depth_rate=1)}
 
 # %% ../nbs/03_transfer.ipynb #published
