@@ -88,7 +88,7 @@ def _leaderboard(args):
     for column in ('classes', 'trained_on'): rows[column] = rows[column].str.split().str.len()
     rows['trained_on'] = rows.trained_on.where(rows.trained_on > 0, rows.classes)
     shown = ['method', 'recipe', 'classes', 'trained_on', 'data', 'accuracy', 'low', 'high', 'clean_accuracy', 'macro_f1', 'published', 'seed', 'epochs', 'seconds']
-    print(rows.sort_values(['classes', 'accuracy'], ascending=False)[shown].fillna('').to_string(index=False))
+    print(rows.sort_values(['classes', 'accuracy'], ascending=False)[shown].astype(dict(epochs=object, seconds=object)).fillna('').to_string(index=False))
 
 # %% ../nbs/11_cli.ipynb #audit-command
 def _audit(args):

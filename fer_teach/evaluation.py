@@ -292,8 +292,8 @@ def read_leaderboard(file=None) -> pd.DataFrame:
     "All rows, each measured by a run; empty if there is no such file yet"
     file = Path(file or leaderboard_file())
     if not file.is_file(): return pd.DataFrame(columns=COLUMNS)
-    words = ('trained_on', 'published', 'note')
-    return pd.read_csv(file, dtype=dict.fromkeys(words, str)).fillna(dict.fromkeys(words, ''))
+    words, whole = ('trained_on', 'published', 'note'), ('seed', 'parameters', 'train_images', 'epochs', 'epochs_published', 'seconds')
+    return pd.read_csv(file, dtype=dict.fromkeys(words, str) | dict.fromkeys(whole, 'Int64')).fillna(dict.fromkeys(words, ''))
 
 def add_to_leaderboard(row: dict,  # a value for each of COLUMNS
                        file=None):
