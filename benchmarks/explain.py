@@ -31,18 +31,16 @@ def graded(cases, n, file):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--arch', default='wink')
-    parser.add_argument('--epochs', type=int)
     parser.add_argument('--scores', type=int, default=0, metavar='FACES', help='grade all methods on so many faces')
     parser.add_argument('--data', default='fer2013')
     parser.add_argument('--out', default=FILE, type=Path)
     args = parser.parse_args()
     drawn = drawn_faces(7000, difficulty='easy')
-    learn, test = learn_emotions(args.arch, 7, drawn, epochs=args.epochs), drawn.split('test')
+    learn, test = learn_emotions('wink', 7, drawn), drawn.split('test')
     learn.explain(test[:64])
     start = time.perf_counter()
     learn.explain(test[:500])
-    print(f'{args.arch}: {learn.result.accuracy:.1%} on drawn faces; Grad-CAM of {len(test[:500])} faces in {time.perf_counter() - start:.1f} s', flush=True)
+    print(f'{learn.result.accuracy:.1%} on drawn faces; Grad-CAM of {len(test[:500])} faces in {time.perf_counter() - start:.1f} s', flush=True)
     if args.scores:
         shipped = load_emotions()
         graded({'trained on drawn faces, explained on drawn faces': (learn, test), 'trained on FER2013, explained on drawn faces': (shipped, test),

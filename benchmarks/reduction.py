@@ -1,5 +1,5 @@
 """Class reduction on FER2013. Every choice of four and of two classes, judged from the network that comes with fer_teach on PrivateTest: nbs/reduction.csv.
-And what helps against imbalance, on valid: nbs/imbalance.csv. `FER_TEACH_DATA=... python benchmarks/reduction.py [subsets] [imbalance] [--arch mini_xception]`"""
+And what helps against imbalance, on valid: nbs/imbalance.csv. `FER_TEACH_DATA=... python benchmarks/reduction.py [subsets] [imbalance]`"""
 import argparse
 import os
 import warnings
@@ -8,8 +8,9 @@ from pathlib import Path
 warnings.simplefilter('ignore')
 import pandas as pd
 from fer_teach.evaluation import evaluate
-from fer_teach.learn import find_arch, find_faces, load_emotions
+from fer_teach.learn import find_faces, load_emotions
 from fer_teach.reduction import every_subset, imbalance_arms, judge_on
+from fer_teach.scratch import MINI_XCEPTION
 
 NBS = Path(__file__).parents[1]/'nbs'
 
@@ -29,22 +30,21 @@ def subsets(faces, out):
     write(pd.concat([pd.DataFrame(rows), *chosen]), out/'reduction.csv', index=False)
 
 
-def imbalance(faces, out, arch):
+def imbalance(faces, out):
     counts = faces.counts()['train']
     largest, smallest = int(counts.max()), int(counts.min())
-    write(imbalance_arms(faces, arch, margins=(750, largest - smallest)), out/'imbalance.csv', index_label='arm')
+    write(imbalance_arms(faces, MINI_XCEPTION, margins=(750, largest - smallest)), out/'imbalance.csv', index_label='arm')
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('what', nargs='*', default=['subsets', 'imbalance'])
     parser.add_argument('--data', default='fer2013')
-    parser.add_argument('--arch', default='mini_xception')
     parser.add_argument('--out', default=NBS, type=Path)
     args = parser.parse_args()
     faces = find_faces(args.data).reduce(7)
     if 'subsets' in args.what: subsets(faces, args.out)
-    if 'imbalance' in args.what: imbalance(faces, args.out, find_arch(args.arch))
+    if 'imbalance' in args.what: imbalance(faces, args.out)
 
 
 if __name__ == '__main__': main()

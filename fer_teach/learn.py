@@ -290,9 +290,9 @@ def benchmark(name: str,  # a network or a baseline
         else: fitted, seconds = _benchmark_network(faces, find_arch(name), data, recipe, epochs, seed, out)
         about |= _training_of(fitted, faces)
         if not again: _add_row(fitted.result, about | dict(trained_on='', seconds=seconds, valid_accuracy=round(fitted.valid_result.accuracy, 4)), file)
+        known = fitted if isinstance(fitted, FittedBaseline) else fitted.result
         for scheme in judge:
-            judged = judge_on(fitted, scheme, faces)
-            _add_row(judged, about | dict(trained_on=' '.join(faces.vocab), seconds=None, valid_accuracy=None, published=''), file)
+            _add_row(judge_on(known, scheme, faces), about | dict(trained_on=' '.join(faces.vocab), seconds=None, valid_accuracy=None, published=''), file)
         done.append(fitted)
     return done
 
