@@ -1,8 +1,8 @@
 """Images per second of `learner.train` at batch 64, beside a bare PyTorch loop and the students' Keras stack, and the time of one prediction.
 
-`python benchmarks/speed.py [--networks sequential convnet ...] [--rounds 7] [--keras PYTHON]`. The contestants take turns in
-short rounds, so that whatever else the machine does hits all of them, and the ratios are medians over rounds. Where others use
-the machine, look at the processor time: the clock also measures who else is waiting.
+`python benchmarks/speed.py [--networks sequential convnet ...] [--rounds 7] [--keras PYTHON] [--out nbs/speed.csv]`. The contestants
+take turns in short rounds, so that whatever else the machine does hits all of them, and the ratios are medians over rounds. Where
+others use the machine, look at the processor time: the clock also measures who else is waiting.
 
 - fer_teach: the training batches of `train`, with loader, shuffling, augmentation, callbacks and recorder, as a callback times them.
 - bare: the same network, optimiser, loss and precision on batches that were normalised before the clock started: no
@@ -19,7 +19,8 @@ import time
 from contextlib import redirect_stdout
 from pathlib import Path
 
-BATCHES = dict(sequential=16, mini_xception=16, convnet=4, vgg16_scratch=2)  # of 64 images, in a round
+BATCHES = dict(sequential=16, mini_xception=16, wink=8, convnet=4, vgg16_scratch=2)  # of 64 images, in a round
+PUBLISHED_IN_KERAS = ('sequential', 'convnet', 'vgg16_scratch')
 BATCH, CLASSES = 64, 7
 
 
@@ -39,8 +40,7 @@ def keras_network(name):
         body = [[k.Conv2D(o, 3, activation='relu'), k.Conv2D(o, 3, activation='relu'), k.BatchNormalization(), k.MaxPool2D(), *drop]
                 for o, drop in ((64, [k.Dropout(.5)]), (64, [k.Dropout(.5)]), (128, []))]
         return Sequential([Input((48, 48, 3)), *sum(body, []), *dense((1024, .2), (1024, .2))])
-    if name == 'vgg16_scratch': return Sequential([VGG16(include_top=False, weights=None, input_shape=(48, 48, 3)), *dense((512, .5), (256, .3))])
-    return None  # nobody published one in Keras
+    return Sequential([VGG16(include_top=False, weights=None, input_shape=(48, 48, 3)), *dense((512, .5), (256, .3))])
 
 
 def keras_worker(folder, threads):
@@ -108,44 +108,46 @@ def bare_seconds(faces, arch, recipe):
     "(seconds, processor seconds) of a loop without a library, for the same number of batches, prepared beforehand"
     import torch
     import torch.nn.functional as F
-    from fer_teach.learner import fast_bfloat16
+    from fer_teach.learner import OPTIMIZERS, fast_bfloat16
     arch, train = arch.with_recipe(recipe), faces.split('train')
     model = arch.build(arch.channels, CLASSES).to(memory_format=torch.channels_last).train()
-    adam = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
+    optimizer = OPTIMIZERS[recipe.optimizer](model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
     batches = list(zip(arch.inputs(train, batch=BATCH), torch.tensor(train.labels).split(BATCH)))
     start = clocks()
     for x, y in batches:
         with torch.autocast('cpu', torch.bfloat16, enabled=fast_bfloat16(torch.device('cpu'))): logits = model(x)
         F.cross_entropy(logits.float(), y, label_smoothing=recipe.smoothing).backward()
-        adam.step()
-        adam.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
     return since(start)
 
 
 def race(name, rounds, keras):
+    "A row for each pair of contestants: images per second (median) and the ratio of the times, by the clock and by processor time, with quartiles"
     from dataclasses import replace
     import numpy as np
     from fer_teach.data import AUGMENTATIONS
     from fer_teach.learn import ARCHS
     arch, images = ARCHS[name], BATCHES[name]*BATCH
     own = table(images)
-    recipe = replace(arch.recipe('default'), batch=BATCH)
+    recipe = replace(arch.recipe('default'), batch=BATCH, sizes=(), average=0)
     theirs = replace(recipe, channels=3, mean=(0.,)*3, std=(1.,)*3, augment=AUGMENTATIONS['S1'], build=dict(norm=False) if name == 'vgg16_scratch' else {})
     contestants = dict(fer_teach=lambda: our_seconds(own, arch, recipe), bare=lambda: bare_seconds(own, arch, recipe))
-    if keras and name != 'mini_xception':
+    if keras and name in PUBLISHED_IN_KERAS:
         contestants |= {'fer_teach, colour': lambda: our_seconds(own, arch, theirs), 'keras': lambda: keras.seconds(name, BATCHES[name])}
     for run in contestants.values(): run()  # warm up
     spent = np.array([[run() for run in contestants.values()] for _ in range(rounds)])  # (rounds, contestants, clocks)
     seconds = dict(zip(contestants, spent.transpose(1, 2, 0)))
-    print(f'{name}: ' + ', '.join(f'{o} {np.median(images/wall):,.0f}' for o, (wall, _) in seconds.items()) + ' images/s')
-    for rival, ours in (('bare', 'fer_teach'), ('keras', 'fer_teach, colour')):
-        if rival in seconds: print(f'    x {rival}: ' + ', '.join(f'{what} {spread(seconds[rival][i]/seconds[ours][i])}' for i, what in enumerate(('by the clock', 'by processor time'))), flush=True)
+    pairs = [(rival, ours) for rival, ours in (('bare', 'fer_teach'), ('keras', 'fer_teach, colour')) if rival in seconds]
+    return [row(name, images, rival, seconds[ours], seconds[rival]) for rival, ours in pairs]
 
 
-def spread(ratio):
+def row(name, images, rival, ours, theirs):
     import numpy as np
-    low, middle, high = np.quantile(ratio, (.25, .5, .75))
-    return f'{middle:.2f} (quartiles {low:.2f} to {high:.2f})'
+    found = dict(network=name, rival=rival, ours_per_second=round(np.median(images/ours[0])), rival_per_second=round(np.median(images/theirs[0])))
+    for what, mine, other in zip(('clock', 'processor'), ours, theirs):
+        for part, value in zip(('', '_low', '_high'), np.quantile(other/mine, (.5, .25, .75))): found[what + part] = round(value, 3)
+    return found
 
 
 def table(images):
@@ -191,21 +193,27 @@ def main():
     parser.add_argument('--rounds', type=int, default=7)
     parser.add_argument('--threads', type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument('--keras', metavar='PYTHON', help='a Python with tensorflow-cpu, pillow and scipy')
+    parser.add_argument('--out', type=Path, help='CSV to write')
     parser.add_argument('--keras-worker', help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.keras_worker: return keras_worker(args.keras_worker, args.threads)
+    import pandas as pd
     import torch
     torch.set_num_threads(args.threads)
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         keras = None
         if args.keras:
             write_jpegs(folder)
             keras = Keras(args.keras, folder, args.threads)
-        for name in args.networks: race(name, args.rounds, keras)
+        for name in args.networks:
+            rows += race(name, args.rounds, keras)
+            print(pd.DataFrame(rows).to_string(), flush=True)
         if keras:
             print(f'TensorFlow {keras.version}')
             keras.process.stdin.close()
             keras.process.wait()
+    if args.out: pd.DataFrame(rows).to_csv(args.out, index=False)
     latency()
 
 

@@ -1,36 +1,40 @@
 """Does pretraining on drawn faces help on real ones? Mini-Xception on 1 %, 10 % and 100 % of FER2013's labels, from random weights
-and from those of drawn faces, judged on valid: `FER_TEACH_DATA=... python benchmarks/transfer.py [--epochs 10] [--seeds 0 1 2] [--out transfer.csv]`"""
+and from those of drawn faces, judged on valid; fewer labels get more epochs. Writes nbs/transfer.csv: `FER_TEACH_DATA=... python benchmarks/transfer.py`"""
 import argparse
+import os
 import time
-import warnings
+from pathlib import Path
 
-warnings.simplefilter('ignore')
-import matplotlib
-matplotlib.use('agg')
 import pandas as pd
 from fer_teach.drawn import drawn_faces
 from fer_teach.learn import find_arch, find_faces, learn_emotions
-from fer_teach.transfer import label_experiment, plot_labels
+from fer_teach.transfer import label_experiment
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument('--arch', default='mini_xception')
-parser.add_argument('--data', default='fer2013')
-parser.add_argument('--drawn', type=int, default=14000, help='drawn faces to begin with')
-parser.add_argument('--epochs', type=int, help="instead of the recipe's, of every run")
-parser.add_argument('--shares', type=float, nargs='+', default=[.01, .1, 1])
-parser.add_argument('--seeds', type=int, nargs='+', default=[0])
-parser.add_argument('--out', default='transfer.csv', help='the table; the figure goes beside it')
-args = parser.parse_args()
+FILE = Path(__file__).parents[1]/'nbs/transfer.csv'
 
-faces, start = find_faces(args.data).reduce(7), time.perf_counter()
-source = learn_emotions(args.arch, 7, drawn_faces(args.drawn), epochs=args.epochs)
-print(f'drawn faces: {source.result.accuracy:.3f} on drawn test faces, {time.perf_counter() - start:.0f} s; '
-      f'on the valid faces of {args.data} without any training there: {(source.probabilities(faces.split("valid")).argmax(1) == faces.split("valid").labels).mean():.3f}', flush=True)
-tables = []
-for seed in args.seeds:
-    tables.append(label_experiment(find_arch(args.arch), source, faces, args.shares, args.epochs, seed).assign(seed=seed))
-    pd.concat(tables).to_csv(args.out, index=False)
-    print(tables[-1].round(3).to_string(), flush=True)
-mean = pd.concat(tables).groupby(['start', 'labels'], sort=False).mean().reset_index()
-plot_labels(mean).figure.savefig(str(args.out).rsplit('.', 1)[0] + '.png', dpi=150)
-print(f'{args.out} and its figure in {time.perf_counter() - start:.0f} s')
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--arch', default='mini_xception')
+    parser.add_argument('--data', default='fer2013')
+    parser.add_argument('--drawn', type=int, default=14000, help='drawn faces to begin with')
+    parser.add_argument('--shares', type=float, nargs='+', default=[.01, .1, 1])
+    parser.add_argument('--epochs', type=int, nargs='+', default=[40, 15, 6], help='for each share')
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0])
+    parser.add_argument('--out', default=FILE, type=Path)
+    args = parser.parse_args()
+    faces, start = find_faces(args.data).reduce(7), time.perf_counter()
+    source = learn_emotions(args.arch, 7, drawn_faces(args.drawn))
+    valid = faces.split('valid')
+    print(f'drawn faces: {source.result.accuracy:.3f} on drawn test faces, {time.perf_counter() - start:.0f} s; on the valid faces of '
+          f'{args.data} without any training there: {(source.probabilities(valid).argmax(1) == valid.labels).mean():.3f}', flush=True)
+    tables = []
+    for seed in args.seeds:
+        for share, epochs in zip(args.shares, args.epochs, strict=True):
+            tables.append(label_experiment(find_arch(args.arch), source, faces, (share,), epochs, seed).assign(epochs=epochs, seed=seed))
+            pd.concat(tables).round(4).to_csv(part := args.out.with_suffix('.part'), index=False)
+            os.replace(part, args.out)
+            print(tables[-1].round(3).to_string(), f'{time.perf_counter() - start:.0f} s', flush=True)
+
+
+if __name__ == '__main__': main()

@@ -666,20 +666,23 @@ def grey_or_rgb(x: torch.Tensor,  # (n, 1 or 3, h, w)
 
 # %% ../nbs/01_data.ipynb #augment
 class Augment(ItemTransform):
-    "Random mirror, rotation, shift, zoom and shear of a batch (n, channels, h, w), drawn anew for every image"
+    "Random mirror, rotation, shift, zoom, shear and erased rectangle (Zhong et al., 2017) in a batch (n, channels, h, w), drawn anew for every image"
     split_idx = 0  # only while training
     def __init__(self, flip: bool = False,  # mirror half of the images?
                  rotation: float = 0,  # degrees, to either side
                  shift: float = 0,  # share of the width and height
                  zoom: float = 0,  # share, in and out, the same for both axes
-                 shear: float = 0):  # degrees
-        self.flip, self.rotation, self.shift, self.zoom, self.shear = flip, rotation, shift, zoom, shear
+                 shear: float = 0,  # degrees
+                 erase: float = 0):  # share of the images in which a rectangle is filled with the mean
+        self.flip, self.rotation, self.shift, self.zoom, self.shear, self.erase = flip, rotation, shift, zoom, shear, erase
 
     def encodes(self, batch):
         x, *y = batch
-        if not any((self.rotation, self.shift, self.zoom, self.shear)): return (self.mirrored(x), *y)
-        grid = F.affine_grid(self.matrices(len(x)).to(x.device), x.shape, align_corners=False)
-        return (F.grid_sample(x.float(), grid, padding_mode='border', align_corners=False), *y)
+        if any((self.rotation, self.shift, self.zoom, self.shear)):
+            grid = F.affine_grid(self.matrices(len(x)).to(x.device), x.shape, align_corners=False)
+            x = F.grid_sample(x.float(), grid, padding_mode='border', align_corners=False)
+        else: x = self.mirrored(x)
+        return (self.erased(x) if self.erase else x, *y)
 
     def mirrored(self, x):
         if not self.flip: return x
@@ -696,6 +699,17 @@ def matrices(self: Augment, n: int) -> torch.Tensor:
     first = torch.stack([scale*angle.cos()*side, scale*-(angle + shear).sin(), 2*spread(self.shift)], 1)
     second = torch.stack([scale*angle.sin()*side, scale*(angle + shear).cos(), 2*spread(self.shift)], 1)
     return torch.stack([first, second], 1)
+
+@patch
+def erased(self: Augment, x: torch.Tensor) -> torch.Tensor:
+    "`x` (n, channels, h, w) with, in `erase` of the images, a rectangle of a tenth to four tenths of each side filled with the image's mean"
+    (n, _, *sides), x = x.shape, x.float()
+    def strip(side):  # (n, side): is the row, or column, in the rectangle?
+        start, length = torch.rand(2, n, 1)
+        return ((torch.arange(side)/side - start)/(.1 + .3*length)).floor() == 0
+    rows, columns = (strip(side) for side in sides)
+    hidden = rows[:, :, None] & columns[:, None] & (torch.rand(n, 1, 1) < self.erase)
+    return torch.where(hidden[:, None].to(x.device), x.mean((1, 2, 3), keepdim=True), x)
 
 # %% ../nbs/01_data.ipynb #augmentations
 AUGMENTATIONS = {  # arguments of `Augment`; S1 is also that of S2's networks

@@ -273,7 +273,7 @@ def compare(first: Result, second: Result) -> Comparison:
 
 # %% ../nbs/01b_evaluation.ipynb #leaderboard-columns
 COLUMNS = ['method', 'recipe', 'classes', 'trained_on', 'data', 'accuracy', 'low', 'high', 'clean_accuracy', 'macro_f1', 'majority', 'recall', 'valid_accuracy',
-           'published', 'seed', 'mirror', 'parameters', 'train_images', 'epochs', 'epochs_published', 'seconds', 'machine', 'fingerprint', 'version', 'note']
+           'published', 'seed', 'views', 'parameters', 'train_images', 'epochs', 'epochs_published', 'seconds', 'machine', 'fingerprint', 'version', 'note']
 
 def data_fingerprint(faces: Faces) -> str:
     "Twelve characters that change with any pixel, label, name or split"

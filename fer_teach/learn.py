@@ -321,9 +321,9 @@ def _add_row(result, about, file):
 def _training_of(fitted, faces):
     "The columns of a leaderboard row that tell how `fitted` was trained"
     if isinstance(fitted, FittedBaseline):
-        return dict(published=getattr(fitted.recipe, 'published', ''), mirror=False, parameters=None, train_images=fitted.train_images, epochs=None, epochs_published=None)
+        return dict(published=getattr(fitted.recipe, 'published', ''), views=1, parameters=None, train_images=fitted.train_images, epochs=None, epochs_published=None)
     published = fitted.arch.recipes.get(fitted.recipe_name)
-    return dict(published=fitted.recipe.published, mirror=fitted.recipe.mirror, parameters=sum(o.numel() for o in fitted.model.parameters()),
+    return dict(published=fitted.recipe.published, views=fitted.recipe.views, parameters=sum(o.numel() for o in fitted.model.parameters()),
                 train_images=int((faces.usage == 'train').sum()), epochs=len(fitted.recorder.values) if hasattr(fitted, 'recorder') else fitted.recipe.all_epochs,
                 epochs_published=published.all_epochs if published and fitted.recipe.published else None)
 

@@ -6,7 +6,7 @@
 __all__ = ['PUBLISHED', 'S1', 'S2', 'S4', 'S5', 'AT_96', 'OPTIMIZERS', 'Recipe', 'Arch', 'on_meta', 'Resize', 'with_head',
            'keras_defaults', 'build_network', 'fast_bfloat16', 'BFloat16', 'EpochLines', 'Plateau', 'Sizes', 'Average',
            'StopNaN', 'freeze', 'depth_groups', 'DensePenalty', 'face_loaders', 'emotion_learner', 'KeepValues',
-           'fit_recipe', 'Checkpoint', 'write_tensors', 'read_tensors', 'train']
+           'fit_recipe', 'views', 'zoomed', 'Checkpoint', 'write_tensors', 'read_tensors', 'train']
 
 # %% ../nbs/01c_learner.ipynb #imports
 import json
@@ -62,6 +62,7 @@ class Recipe:
     plateau: tuple = ()  # (epochs, factor): after so many without a better validation loss the rate shrinks
     keras: bool = False  # Keras' defaults where PyTorch's differ: initialisation, Adam's eps, batch norm
     mirror: bool = True  # average the prediction with that of the mirrored face?
+    zooms: tuple = ()  # and with those of the face so many times larger, as 1.1
     precision: str = 'auto'  # 'float32', 'bfloat16', or the faster one that the device has
     pretrained: bool = False  # begin with weights that were learned on other pictures?
     trained: str | int = 'all'  # or 'head', or the head and so many of the body's last layers with weights
@@ -84,6 +85,11 @@ class Recipe:
     def all_epochs(self) -> int:
         "Epochs of all stages together"
         return self.epochs + sum(epochs for epochs, *_ in self.stages)
+
+    @property
+    def views(self) -> int:
+        "How many pictures of a face a prediction is averaged over"
+        return (1 + self.mirror)*(1 + len(self.zooms))
 
     def require_classes(self, n: int):
         "`FaceError` if this recipe was published for another number of classes than `n`"
@@ -407,11 +413,23 @@ def logits(self: Learner, faces: Faces) -> torch.Tensor:
     self.model.eval()
     with torch.inference_mode():
         batches = self.arch.inputs(faces, next(self.model.parameters()).device)
-        return torch.cat([_with_mirror(self.model, x, self.recipe.mirror) for x in batches])
+        return torch.cat([_averaged(self.model, x, self.recipe) for x in batches]).cpu()
 
-def _with_mirror(model, x, mirror):
-    out = model(x).float()
-    return ((out + model(x.flip(-1)).float())/2 if mirror else out).cpu()
+def _averaged(model, x, recipe):
+    "The mean logits of all views of `x`, never more pictures at a time than 256"
+    seen = torch.cat(views(x, recipe)).split(256)
+    return torch.cat([model(o).float() for o in seen]).unflatten(0, (recipe.views, len(x))).mean(0)
+
+def views(x: torch.Tensor,  # input (n, channels, h, w)
+          recipe: Recipe) -> list:  # of the same shape
+    "The pictures whose predictions `recipe` averages: `x`, zoomed, and all of them mirrored"
+    seen = [x, *(zoomed(x, o) for o in recipe.zooms)]
+    return seen + [o.flip(-1) for o in seen] if recipe.mirror else seen
+
+def zoomed(x: torch.Tensor, times: float) -> torch.Tensor:
+    "`x` (n, channels, h, w) so many times larger around its middle; where that leaves a margin, the border is repeated"
+    grid = F.affine_grid(torch.eye(2, 3, device=x.device).expand(len(x), 2, 3)/times, x.shape, align_corners=False)
+    return F.grid_sample(x, grid, padding_mode='border', align_corners=False)
 
 @patch
 def probabilities(self: Learner, faces: Faces) -> np.ndarray:

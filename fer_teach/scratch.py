@@ -149,5 +149,6 @@ def wink(channels: int, classes: int, widths: tuple = (64, 160)) -> nn.Module:
 # %% ../nbs/04_scratch.ipynb #wink-arch
 _WINK = Recipe(epochs=8, lr=5e-3, batch=128, weight_decay=.05, optimizer='muon', average=.99, sizes=((0, 32), (.4, 40), (.7, 48)), augment=dict(flip=True, shift=.06))
 WINK = Arch('wink', wink, 'residual blocks made for 48 pixels and a processor: ours', cam='2', recipes={
-    'default': _WINK, 'long': replace(_WINK, epochs=40, average=.998, augment=dict(flip=True, rotation=10, shift=.08, zoom=.1))})
+    'default': _WINK, 'long': replace(_WINK, epochs=45, average=.998, weight_decay=.1, zooms=(.9, 1.1),
+                                      augment=dict(flip=True, rotation=12, shift=.1, zoom=.15, erase=.5))})
 SCRATCH = {o.name: o for o in (SEQUENTIAL, CNN10, CONVNET, CUSTOM_CNN, VGG16_SCRATCH, MINI_XCEPTION, WINK)}
