@@ -7,31 +7,29 @@ from pathlib import Path
 
 import pandas as pd
 from fer_teach.drawn import drawn_faces
-from fer_teach.learn import find_arch, find_faces, learn_emotions
+from fer_teach.learn import find_faces, learn_emotions
+from fer_teach.scratch import MINI_XCEPTION
 from fer_teach.transfer import label_experiment
 
 FILE = Path(__file__).parents[1]/'nbs/transfer.csv'
+EPOCHS = {.01: 40, .1: 15, 1: 6}  # for each share of the labels
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--arch', default='mini_xception')
     parser.add_argument('--data', default='fer2013')
-    parser.add_argument('--drawn', type=int, default=14000, help='drawn faces to begin with')
-    parser.add_argument('--shares', type=float, nargs='+', default=[.01, .1, 1])
-    parser.add_argument('--epochs', type=int, nargs='+', default=[40, 15, 6], help='for each share')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0])
     parser.add_argument('--out', default=FILE, type=Path)
     args = parser.parse_args()
     faces, start = find_faces(args.data).reduce(7), time.perf_counter()
-    source = learn_emotions(args.arch, 7, drawn_faces(args.drawn))
+    source = learn_emotions('mini_xception', 7, drawn_faces(14000))
     valid = faces.split('valid')
     print(f'drawn faces: {source.result.accuracy:.3f} on drawn test faces, {time.perf_counter() - start:.0f} s; on the valid faces of '
           f'{args.data} without any training there: {(source.probabilities(valid).argmax(1) == valid.labels).mean():.3f}', flush=True)
     tables = []
     for seed in args.seeds:
-        for share, epochs in zip(args.shares, args.epochs, strict=True):
-            tables.append(label_experiment(find_arch(args.arch), source, faces, (share,), epochs, seed).assign(epochs=epochs, seed=seed))
+        for share, epochs in EPOCHS.items():
+            tables.append(label_experiment(MINI_XCEPTION, source, faces, (share,), epochs, seed).assign(epochs=epochs, seed=seed))
             pd.concat(tables).round(4).to_csv(part := args.out.with_suffix('.part'), index=False)
             os.replace(part, args.out)
             print(tables[-1].round(3).to_string(), f'{time.perf_counter() - start:.0f} s', flush=True)

@@ -7,8 +7,8 @@ __all__ = ['EMOTIONS', 'ALIASES', 'SCHEMES', 'SPLITS', 'FOLDER_SPLITS', 'IMAGE_T
            'ARCHIVES', 'CSV_EMOTIONS', 'MAX_LINE', 'AUGMENTATIONS', 'FaceError', 'unknown', 'emotion_name',
            'class_groups', 'Faces', 'class_weights', 'pixel_ids', 'place_of', 'upright', 'picture_pixels', 'read_image',
            'stratified_split', 'read_faces', 'join_ferplus', 'download_fer2013', 'PixelTable', 'grey_or_rgb', 'Augment',
-           'show_augmented', 'Normalize', 'FaceLoader', 'as_faces', 'near_copies', 'plant_copies', 'tone_share',
-           'pixel_std', 'AuditReport', 'audit']
+           'warped', 'show_augmented', 'Normalize', 'FaceLoader', 'as_faces', 'near_copies', 'plant_copies',
+           'tone_share', 'pixel_std', 'AuditReport', 'audit']
 
 # %% ../nbs/01_data.ipynb #imports
 import csv
@@ -679,8 +679,7 @@ class Augment(ItemTransform):
     def encodes(self, batch):
         x, *y = batch
         if any((self.rotation, self.shift, self.zoom, self.shear)):
-            grid = F.affine_grid(self.matrices(len(x)).to(x.device), x.shape, align_corners=False)
-            x = F.grid_sample(x.float(), grid, padding_mode='border', align_corners=False)
+            x = warped(x.float(), self.matrices(len(x)).to(x.device))
         else: x = self.mirrored(x)
         return (self.erased(x) if self.erase else x, *y)
 
@@ -689,6 +688,11 @@ class Augment(ItemTransform):
         return torch.where((torch.rand(len(x)) < .5).to(x.device)[:, None, None, None], x.flip(-1), x)
 
 # %% ../nbs/01_data.ipynb #augment-matrices
+def warped(x: torch.Tensor,  # float (n, channels, h, w)
+           maps: torch.Tensor) -> torch.Tensor:
+    "`x` through affine `maps` (n, 2, 3) from output to input coordinates, -1 to 1 from side to side; beyond its border it is repeated"
+    return F.grid_sample(x, F.affine_grid(maps, x.shape, align_corners=False), padding_mode='border', align_corners=False)
+
 @patch
 def matrices(self: Augment, n: int) -> torch.Tensor:
     "`n` random affine maps (n, 2, 3), from output to input coordinates"

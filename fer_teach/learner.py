@@ -27,7 +27,7 @@ from fasttransform import ItemTransform
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from fastcore.basics import in_notebook, patch
-from .data import Augment, FaceError, FaceLoader, Faces, Normalize, PixelTable, class_weights, unknown
+from .data import Augment, FaceError, FaceLoader, Faces, Normalize, PixelTable, class_weights, unknown, warped
 from .evaluation import data_fingerprint, evaluate
 from fastai.callback.core import Callback, CancelEpochException
 from fastai.callback.progress import ProgressCallback
@@ -428,8 +428,7 @@ def views(x: torch.Tensor,  # input (n, channels, h, w)
 
 def zoomed(x: torch.Tensor, times: float) -> torch.Tensor:
     "`x` (n, channels, h, w) so many times larger around its middle; where that leaves a margin, the border is repeated"
-    grid = F.affine_grid(torch.eye(2, 3, device=x.device).expand(len(x), 2, 3)/times, x.shape, align_corners=False)
-    return F.grid_sample(x, grid, padding_mode='border', align_corners=False)
+    return warped(x, torch.eye(2, 3, device=x.device).expand(len(x), 2, 3)/times)
 
 @patch
 def probabilities(self: Learner, faces: Faces) -> np.ndarray:
