@@ -486,7 +486,7 @@ def plot_scores(table: pd.DataFrame  # from `score_explanations`
 # %% ../nbs/06_explainability.ipynb #against-placebo
 def against_placebo(table: pd.DataFrame  # from `score_explanations`
                    ) -> pd.DataFrame:  # one row per score
-    "The best method by each score, RandomCAM's grade, and whether their intervals part"
+    "The best method by each score, the placebos' grades, and whether the best is apart from RandomCAM by its interval"
     rows = {}
     for name in table.columns.unique(0):
         more, score = SCORES[name][1], table[name]
