@@ -25,9 +25,7 @@ def variants(recipe):
     yield 'no averaging of weights', replace(recipe, average=0)
     yield 'no label smoothing', replace(recipe, smoothing=0)
     yield 'no augmentation but the mirror', replace(recipe, augment=dict(flip=True))
-    yield 'no augmentation', replace(recipe, augment={})
     yield 'half the width', replace(recipe, build=dict(widths=(32, 80)))
-    yield 'batches of 64', replace(recipe, batch=64)
 
 
 def row_of(name, result, learn, seed, start):

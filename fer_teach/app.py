@@ -30,8 +30,8 @@ def open_picture(picture,  # a path, bytes of a file, a PIL image, or uint8 pixe
                 ) -> Image.Image:  # grey
     "Any picture as grey, turned upright, transparency on white, the first frame of an animation; `FaceError` if it cannot be read"
     name = picture if isinstance(picture, (str, Path)) else 'this picture'
-    if isinstance(picture, np.ndarray): picture = Image.fromarray(picture)
     try:
+        if isinstance(picture, np.ndarray): picture = Image.fromarray(picture)
         if not isinstance(picture, Image.Image): picture = Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture)
         picture.draft('RGB', (longest, longest))  # a large JPEG is decoded at a half or a quarter of its size
         picture = upright(picture)

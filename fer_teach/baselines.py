@@ -18,7 +18,6 @@ from typing import Callable
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import torch.nn as nn
 from fastcore.basics import patch
 from PIL import Image
@@ -31,7 +30,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
 from .data import FaceError, Faces, emotion_name, unknown
 from .evaluation import data_fingerprint, evaluate
-from .learner import Arch, Recipe
+from .learner import S4, Arch, Recipe
 
 # %% ../nbs/02_baselines.ipynb #pixel-features
 def pixel_features(pixels: np.ndarray  # uint8 (n, h, w) or (n, h, w, 3)
@@ -113,7 +112,7 @@ class SVMRecipe:
 
 @dataclass(frozen=True)
 class Baseline:
-    "A method without convolutions: numbers from pixels, and a classifier"
+    "A method that is fitted, not trained: numbers from pixels, and a classifier"
     name: str
     features: Callable  # uint8 (n, h, w) to float (n, d)
     about: str
@@ -185,6 +184,7 @@ def _some(faces, images, seed):
     "A stratified part of `faces` with `images` images; all of them if there are not more"
     if images is None or images >= len(faces): return faces
     if images < len(faces.vocab): raise FaceError(f'{images} images are fewer than the {len(faces.vocab)} classes: fit to more')
+    if len(faces) - images < len(faces.vocab): raise FaceError(f'{images} of {len(faces)} images leave too few out for a fair choice: fit to all, or to {len(faces) - len(faces.vocab)} at most')
     return faces[next(StratifiedShuffleSplit(1, train_size=images, random_state=seed).split(faces.labels, faces.labels))[0]]
 
 def _finite(x, faces, name):
@@ -214,9 +214,7 @@ def mlp(channels: int, classes: int, last_relu: bool = False) -> nn.Module:
 # %% ../nbs/02_baselines.ipynb #mlp-archs
 MLP = Arch('mlp', mlp, 'dense layers on pixels', recipes={
     'default': Recipe(epochs=15, lr=1e-3, augment=dict(flip=True)),
-    'S4-mlp': Recipe(epochs=100, lr=1e-3, schedule='constant', batch=8, weight_decay=0, smoothing=0, augment={}, keras=True, early_stopping=7,
-                     plateau=(5, .05), mirror=False, precision='float32', build=dict(last_relu=True), mean=(0.,), std=(1.,), classes=7,
-                     published='.33 / .26 (weighted F1)')})
+    'S4-mlp': replace(S4, channels=1, build=dict(last_relu=True), mean=(0.,), std=(1.,), classes=7, published='.33 / .26 (weighted F1)')})
 
 # %% ../nbs/02_baselines.ipynb #quiz
 class Quiz:

@@ -18,9 +18,8 @@ def _learn(args):
     out = Path(args.resume or args.out or f'runs/{args.arch}-{re.sub("[^a-z0-9]+", "_", args.classes.lower())}-{args.seed}')
     try: learn = learn_emotions(args.arch, args.classes, args.data, args.recipe, args.epochs, args.seed, args.pretrained, args.device, out, args.resume, args.force)
     except (FaceError, KeyboardInterrupt) as problem:
-        text = 'stopped' if isinstance(problem, KeyboardInterrupt) else str(problem)
-        if training_file(out).exists(): text += f'; the last complete epoch is kept: go on with fer_teach learn --resume {out}'
-        raise FaceError(text) from None
+        if not training_file(out).exists(): raise
+        raise type(problem)(f'{str(problem) or "stopped"}; the last complete epoch is kept: go on with fer_teach learn --resume {out}') from None
     _say_skipped(learn.skipped)
     print(f'\n{learn.result!r}\n\nsaved in {out}: {", ".join(sorted(o.name for o in out.iterdir()))}')
 
@@ -69,6 +68,7 @@ def _explain(args):
     learn = load_emotions(run, device=args.device)
     faces = pictures if args.no_crop else np.stack([_face(o, learn, False) for o in pictures])
     explanation = learn.explain(faces, args.method, args.target)
+    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     explanation.show(columns=min(7, len(explanation)), labelled=False)[0, 0].figure.savefig(args.out, dpi=150)
     print(f'{args.out}: evidence for {", ".join(explanation.classes)}')
 
@@ -82,7 +82,10 @@ def _benchmark(args):
     benchmark(args.name, args.classes, args.data, args.recipe, args.epochs, args.images, args.seeds, args.note, args.out, args.keep, args.judge)
 
 def _leaderboard(args):
+    from pathlib import Path
+    from fer_teach.data import FaceError
     from fer_teach.evaluation import read_leaderboard
+    if args.file and not Path(args.file).is_file(): raise FaceError(f'{args.file} does not exist: check the path')
     rows = read_leaderboard(args.file)
     if not len(rows): return print('the leaderboard has no rows yet: fer_teach benchmark adds them')
     for column in ('classes', 'trained_on'): rows[column] = rows[column].str.split().str.len()
@@ -112,6 +115,10 @@ def _save_audit(folder, report, pd):
     pd.concat([*images, skipped]).to_csv(folder/'images.csv', index=False)
 
 # %% ../nbs/11_cli.ipynb #parser
+def _seed(text):
+    if not text.isdecimal(): raise argparse.ArgumentTypeError(f'{text} is no whole number from 0 on')
+    return int(text)
+
 def _parser():
     parser = argparse.ArgumentParser('fer_teach', description='Learn, and use, facial expression recognition.')
     commands = parser.add_subparsers(required=True, metavar='command')
@@ -121,14 +128,14 @@ def _parser():
         for flags, options in arguments: sub.add_argument(*flags.split(), **options)
     pictures = ('pictures', dict(nargs='+', metavar='[RUN] PICTURE', help='pictures with a face; before them, if it is not the network that comes with fer_teach, the run folder of yours'))
     no_crop = ('--no-crop', dict(action='store_true', help='take the picture as it is, instead of its largest face'))
-    device = ('--device', dict(help='cpu, cuda or mps; found by itself'))
+    device = ('--device', dict(default='cpu', help='cpu, cuda or mps; cpu by default'))
     force = ('--force', dict(action='store_true', help='replace what is there'))
     command('learn', _learn, 'train a network and judge it', ('arch', dict(nargs='?', default='mini_xception', help='see fer_teach archs')),
             ('--classes', dict(default='7', help='8, 7, 4, 2, a list such as happy,sad, or groups such as good=happy+surprise,bad=angry+sad')),
-            ('--data', dict(help='folder or zip of faces, or fer2013; drawn faces by default')),
+            ('--data', dict(help='folder, archive or table of faces, or fer2013; drawn faces by default')),
             ('--recipe', dict(default='default', help='see fer_teach archs')), ('--epochs', dict(type=int, help="instead of the recipe's")),
-            ('--seed', dict(type=int, default=0)), ('--pretrained', dict(action=argparse.BooleanOptionalAction, help='begin with pretrained weights? As the recipe says by default')),
-            device, ('--resume', dict(metavar='RUN', help='go on with a run that was cut off')), ('--out', dict(help='run folder; runs/<arch>-<classes>-<seed> by default')), force)
+            ('--seed', dict(type=_seed, default=0)), ('--pretrained', dict(action=argparse.BooleanOptionalAction, help='begin with pretrained weights? As the recipe says by default')),
+            ('--device', dict(help='cpu, cuda or mps; the best that there is by default')), ('--resume', dict(metavar='RUN', help='go on with a run that was cut off')), ('--out', dict(help='run folder; runs/<arch>-<classes>-<seed> by default')), force)
     command('predict', _predict, 'name the expression in pictures', pictures, no_crop, device)
     command('explain', _explain, 'show where a network finds its evidence', pictures, no_crop, ('--out', dict(default='why.png', help='figure to write')),
             ('--method', dict(default='GradCAM')), ('--target', dict(help='class to find evidence for; the predicted one by default')), device, force)
@@ -138,7 +145,7 @@ def _parser():
     command('benchmark', _benchmark, 'measure a network or baseline, a leaderboard row per seed', ('name', dict(help='see fer_teach archs')),
             ('--classes', dict(default='7')), ('--data', dict(default='fer2013')), ('--recipe', dict(default='default')),
             ('--epochs', dict(type=int)), ('--images', dict(type=int, help='of baselines: fit to so many training images at most')),
-            ('--seeds', dict(type=int, nargs='+', default=[0])), ('--note', dict(default='')), ('--out', dict(help="CSV to append to; the project's own by default")),
+            ('--seeds', dict(type=_seed, nargs='+', default=[0])), ('--note', dict(default='')), ('--out', dict(help="CSV to append to; the project's own by default")),
             ('--keep', dict(metavar='DIR', help='folder for the runs of networks; one that was cut off there goes on')),
             ('--judge', dict(nargs='+', default=[], metavar='CLASSES', help='coarser schemes to judge each network on as well, a row each; one that is whole in --keep is not trained again')))
     command('leaderboard', _leaderboard, 'print the measured rows beside the published figures', ('--file', dict(help="CSV to read; the project's own by default")))
@@ -158,11 +165,11 @@ def main(argv=None) -> int:
     args = _parse(argv)
     warnings.simplefilter('ignore')
     try: return args.run_command(args) or 0
-    except KeyboardInterrupt:
-        print('\nfer_teach: stopped; nothing more was done', file=sys.stderr)
+    except KeyboardInterrupt as problem:
+        print(f'\nfer_teach: {str(problem) or "stopped; nothing more was done"}', file=sys.stderr)
         return 130
     except Exception as problem:
         from fer_teach.data import FaceError
-        if not isinstance(problem, FaceError): raise
+        if not isinstance(problem, (FaceError, OSError)): raise
         print(f'fer_teach: {problem}', file=sys.stderr)
         return 2

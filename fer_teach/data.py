@@ -35,7 +35,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 import yaml
-from fastcore.basics import noops, patch
+from fastcore.basics import patch
 from fasttransform import ItemTransform
 from PIL import Image, ImageOps
 from scipy.sparse import coo_array
@@ -110,7 +110,7 @@ def _known(name, vocab):
     "`name` as `vocab` has it, or an error that tells an emotion the data lacks from a name nobody knows"
     try: return emotion_name(name, vocab)
     except FaceError:
-        emotion = emotion_name(name, (*EMOTIONS, *vocab))
+        emotion = emotion_name(name, tuple(dict.fromkeys((*EMOTIONS, *vocab))))
         raise FaceError(f'the data has no {emotion}: it has {", ".join(vocab)}; choose classes among these') from None
 
 # %% ../nbs/01_data.ipynb #faces
@@ -298,11 +298,16 @@ def _look_inside(files, stack, depth):
     for o in files:
         if o.name.lower().endswith(ARCHIVES) and not _hidden(o.name):
             copy = stack.enter_context(tempfile.TemporaryFile())
-            with o.open() as stream: shutil.copyfileobj(stream, copy)
+            _copy(o, copy)
             place = re.sub(r'\.(zip|tgz|tar(\.\w+)?)$', '', o.name, flags=re.I)
             inner += [i._replace(name=f'{place}/{i.name}') for i in _unpack(copy, o.name, stack, depth + 1)]
     if sum(o.size for o in inner) > MAX_UNPACKED: raise _too_large(files[0].name)
     return files + inner
+
+def _copy(file, target):
+    try:
+        with file.open() as stream: shutil.copyfileobj(stream, target)
+    except _UNREADABLE as problem: raise FaceError(f'{file.name} cannot be read ({problem}): get the archive around it again from its source') from None
 
 # %% ../nbs/01_data.ipynb #read-image
 def upright(picture: Image.Image,
@@ -364,14 +369,16 @@ MAX_LINE = 2**18  # characters: a picture of 256x256
 
 def _records(file):
     "(place, row) of every row of the CSV `file` that is not blank"
-    with file.open() as stream:
-        text = io.TextIOWrapper(stream, 'utf-8-sig', 'replace', newline='')
-        rows = csv.reader(iter(partial(text.readline, MAX_LINE), ''))
-        try:
+    line = 0
+    try:
+        with file.open() as stream:
+            text = io.TextIOWrapper(stream, 'utf-8-sig', 'replace', newline='')
+            rows = csv.reader(iter(partial(text.readline, MAX_LINE), ''))
             for row in rows:
-                if any(o.strip() for o in row): yield f'{file.name}:{rows.line_num}', row
-        except (csv.Error, *_UNREADABLE) as problem:
-            raise FaceError(f'{file.name}:{rows.line_num} cannot be read ({problem}): repair this line or get the file again') from None
+                line = rows.line_num
+                if any(o.strip() for o in row): yield f'{file.name}:{line}', row
+    except (csv.Error, *_UNREADABLE) as problem:
+        raise FaceError(f'{file.name}:{line + 1} cannot be read ({problem}): repair this line or get the file again') from None
 
 def _columns(file):
     "The column names of a table, in small letters; none if `file` is no table that can be read"
@@ -395,8 +402,7 @@ def _parse_emotion(text, place):
     text = text.strip()
     if text.isdecimal() and int(text) < len(CSV_EMOTIONS): return CSV_EMOTIONS[int(text)]
     if re.fullmatch(r'[-+]?[\d.]+', text): raise FaceError(f'{place} has emotion {text}, and FER2013 has 0 to 6: repair or remove this row')
-    try: return emotion_name(text)
-    except FaceError as problem: raise FaceError(f'{place} has an {problem}') from None
+    return _emotion_in(place, text)
 
 def _parse_usage(text, place):
     if text.strip().lower() not in ('', *FOLDER_SPLITS): raise FaceError(f'{place} has the usage {text.strip()!r}: write Training, PublicTest or PrivateTest')
@@ -447,9 +453,9 @@ def _label_of(picture):
     return f'{head}/labels/{tail}'.removeprefix('/').rpartition('.')[0] + '.txt'
 
 def _first_number(file):
-    with file.open() as stream: first = stream.read(1000).split()[:1]
-    try: return int(float(first[0]))
-    except (IndexError, ValueError, OverflowError): return None
+    try:
+        with file.open() as stream: return int(float(stream.read(1000).split()[0]))
+    except (IndexError, ValueError, *_UNREADABLE): return None
 
 # %% ../nbs/01_data.ipynb #yolo-names
 def _yolo_names(path, files):
@@ -460,11 +466,11 @@ def _yolo_names(path, files):
         try: names = yaml.safe_load(stream.read(2**16))['names']
         except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError): raise FaceError(f'{path}: {found.name} has no list called names: write names: [angry, ...]') from None
     names = names if isinstance(names, dict) else dict(enumerate(names if isinstance(names, list) else [names]))
-    return {number: _folder_emotion(path, str(name)) for number, name in names.items()}
+    return {number: _emotion_in(f'{path}: {found.name}', str(name)) for number, name in names.items()}
 
-def _folder_emotion(path, label):
+def _emotion_in(place, label):
     try: return emotion_name(label)
-    except FaceError as problem: raise FaceError(f'{path}: a folder of pictures has an {problem}') from None
+    except FaceError as problem: raise FaceError(f'{place} has an {problem}') from None
 
 # %% ../nbs/01_data.ipynb #stratified
 def stratified_split(labels: np.ndarray,  # int (n,)
@@ -505,7 +511,7 @@ def _read_pictures(path, files, size, rgb):
     places = [place_of(o) for o in names]
     orphan = next((o for o, (label, _) in zip(names, places) if label is None), None)
     if orphan: raise FaceError(f'{path}: {orphan} lies in no class folder; put it into one, such as happy/')
-    return (pixels, [_folder_emotion(path, label) for label, _ in places], [split or '' for _, split in places], names), skipped
+    return (pixels, [_emotion_in(f'{path}: a folder of pictures', label) for label, _ in places], [split or '' for _, split in places], names), skipped
 
 # %% ../nbs/01_data.ipynb #choose-table
 def _choose_table(path, files):
@@ -599,6 +605,7 @@ def show(self: Faces,
         ):
     "The first `n` faces in a grid; returns the axes"
     n = min(n, len(self))
+    if n < 1: raise FaceError('there is no face to show: choose others, or more')
     rows = -(-n//columns)
     fig, axes = plt.subplots(rows, columns, figsize=(1.1*columns, 1.35*rows), squeeze=False, layout='constrained')
     titles = [self.vocab[o] for o in self.labels[:n]] if titles is None else titles
@@ -740,7 +747,7 @@ def show_augmented(faces: Faces,
 
 # %% ../nbs/01_data.ipynb #normalize
 class Normalize(ItemTransform):
-    "Bytes (n, channels, h, w) to floats: divided by 255, then by `mean` and `std` per channel, channels last in memory"
+    "Bytes (n, channels, h, w) to floats: divided by 255, less `mean`, divided by `std` per channel, channels last in memory"
     order = 99
     def __init__(self, mean=0.5077, std=0.2551):  # those of FER2013's training images
         self.mean, self.std = (torch.as_tensor(o, dtype=torch.float32).reshape(-1, 1, 1) for o in (mean, std))
@@ -752,17 +759,17 @@ class Normalize(ItemTransform):
 # %% ../nbs/01_data.ipynb #loader
 class FaceLoader(TfmdDL):
     "A fastai loader that gathers each batch from a `PixelTable` by index; its order follows torch's seed"
-    do_item = noops
+    def do_item(self, i): return i or 0  # fastai asks for item None when it wants any
     def create_batch(self, rows): return self.dataset[rows]
     def shuffle_fn(self, rows): return torch.randperm(len(rows)).tolist()
 
 # %% ../nbs/01_data.ipynb #as-faces
-def as_faces(images,  # `Faces`, one path or several, a PIL image, or uint8 pixels (h, w), (n, h, w) or (n, h, w, 3)
+def as_faces(images,  # `Faces`, one path or several, a PIL image, or uint8 pixels (h, w), (h, w, 3), (n, h, w) or (n, h, w, 3)
              vocab: tuple = EMOTIONS[:7],  # the names that labels would have
              size: int = 48) -> Faces:
     "Any `images` as `Faces`; those without labels get the first name of `vocab` as theirs"
     if isinstance(images, Faces): return images
-    if isinstance(images, np.ndarray): pixels, source = (images[None] if images.ndim == 2 else images), None
+    if isinstance(images, np.ndarray): pixels, source = (images[None] if images.ndim == 2 or images.shape[2:] == (3,) else images), None
     else:
         files = [images] if isinstance(images, (str, Path, Image.Image)) else list(images)
         if not files: raise FaceError('there is no picture to look at: give at least one')
@@ -885,7 +892,7 @@ class AuditReport:
 # %% ../nbs/01_data.ipynb #identical
 def _identical(faces, ids):
     "(name, count, rows, meaning) of the findings about identical images"
-    _, first, copies = np.unique(ids, return_index=True, return_counts=True)
+    first = np.unique(ids, return_index=True)[1]
     yield 'different images', len(first), first, 'no two of them have the same pixels'
     split = np.unique(faces.usage, return_inverse=True)[1]
     kept = np.unique(np.stack([ids, faces.labels, split], 1), axis=0, return_index=True)[1]

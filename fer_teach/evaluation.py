@@ -164,10 +164,14 @@ def _answers(model, faces):
                         'reduce the faces to the classes of the model, in its order')
     answer = np.asarray(answer)
     if len(answer) != len(faces): raise FaceError(f'{len(answer)} answers for {len(faces)} images: give one for each image of the split')
-    if answer.ndim == 1: return None, answer.astype(int)
+    if answer.ndim == 1: return None, _whole_labels(answer, faces.vocab)
     if answer.shape[1] != len(faces.vocab) or not np.isfinite(answer).all():
         raise FaceError(f'probabilities must be finite and of shape ({len(faces)}, {len(faces.vocab)}), not {answer.shape}')
     return answer, answer.argmax(1)
+
+def _whole_labels(labels, vocab):
+    if labels.dtype.kind in 'iu' and 0 <= labels.min() <= labels.max() < len(vocab): return labels
+    raise FaceError(f'labels must be whole numbers from 0 to {len(vocab) - 1}, the places of {", ".join(vocab)}')
 
 # %% ../nbs/01b_evaluation.ipynb #evaluate
 def evaluate(model,  # has probabilities(faces) and vocab; or an array (n, k), a frame with class columns, or labels (n,)
@@ -293,7 +297,11 @@ def read_leaderboard(file=None) -> pd.DataFrame:
     file = Path(file or leaderboard_file())
     if not file.is_file(): return pd.DataFrame(columns=COLUMNS)
     words, whole = ('trained_on', 'published', 'note'), ('seed', 'parameters', 'train_images', 'epochs', 'epochs_published', 'seconds')
-    return pd.read_csv(file, dtype=dict.fromkeys(words, str) | dict.fromkeys(whole, 'Int64')).fillna(dict.fromkeys(words, ''))
+    try: table = pd.read_csv(file, dtype=dict.fromkeys(words, str) | dict.fromkeys(whole, 'Int64'))
+    except ValueError as problem: raise FaceError(f'{file} is no leaderboard ({problem}): give one that fer_teach benchmark has written') from None
+    missing = [o for o in COLUMNS if o not in table]
+    if missing: raise FaceError(f'{file} is no leaderboard, it lacks {", ".join(missing)}: give one that fer_teach benchmark has written')
+    return table.fillna(dict.fromkeys(words, ''))
 
 def add_to_leaderboard(row: dict,  # a value for each of COLUMNS
                        file=None):
@@ -301,6 +309,7 @@ def add_to_leaderboard(row: dict,  # a value for each of COLUMNS
     missing = [o for o in COLUMNS if o not in row]
     if missing: raise FaceError(f'the leaderboard row lacks {", ".join(missing)}')
     file = Path(file or leaderboard_file())
+    file.parent.mkdir(parents=True, exist_ok=True)
     table = pd.concat([read_leaderboard(file).astype(object), pd.DataFrame([row], columns=COLUMNS).astype(object)], ignore_index=True)
     handle, part = tempfile.mkstemp(dir=file.parent, suffix='.part')
     os.close(handle)

@@ -5,15 +5,15 @@
 # %% auto #0
 __all__ = ['PUBLISHED', 'S1', 'S2', 'S4', 'S5', 'AT_96', 'OPTIMIZERS', 'Recipe', 'Arch', 'on_meta', 'Resize', 'with_head',
            'keras_defaults', 'build_network', 'fast_bfloat16', 'BFloat16', 'EpochLines', 'Plateau', 'Sizes', 'Average',
-           'StopNaN', 'freeze', 'depth_groups', 'DensePenalty', 'face_loaders', 'emotion_learner', 'KeepValues',
-           'fit_recipe', 'views', 'zoomed', 'Checkpoint', 'write_tensors', 'read_tensors', 'train']
+           'StopNaN', 'freeze', 'depth_groups', 'DensePenalty', 'face_loaders', 'emotion_learner', 'find_device',
+           'KeepValues', 'fit_recipe', 'views', 'zoomed', 'Checkpoint', 'write_tensors', 'read_tensors', 'train']
 
 # %% ../nbs/01c_learner.ipynb #imports
 import json
 import os
 import sys
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Callable
@@ -101,7 +101,7 @@ class Recipe:
 
 # %% ../nbs/01c_learner.ipynb #published-recipes
 PUBLISHED = Recipe(lr=1e-3, schedule='constant', batch=32, weight_decay=0, smoothing=0, augment={}, keras=True, mirror=False, precision='float32',
-                   channels=3, mean=(0., 0., 0.), std=(1., 1., 1.))  # what the recipes of all five projects have in common
+                   channels=3, mean=(0., 0., 0.), std=(1., 1., 1.))  # what the recipes of all five projects have in common, where they do not say otherwise
 S1 = replace(PUBLISHED, batch=64, early_stopping=5, plateau=(3, .5), epochs=30)
 S2 = replace(PUBLISHED, early_stopping=5, plateau=(3, .5), augment=dict(flip=True, rotation=15, shift=.1, zoom=.1, shear=.1))  # patience, factor and augmentation as in S1, whose data it shares
 S4 = replace(PUBLISHED, batch=8, early_stopping=7, plateau=(5, .05), epochs=100)
@@ -215,8 +215,8 @@ class EpochLines(Callback):
     def before_fit(self): self.learn.logger = lambda *_: None
     def after_epoch(self):
         names, values = self.recorder.metric_names[1:-1], self.recorder.log[1:-1]
-        shown = ', '.join(f'{name.replace("_", " ")} {value:.3f}' for name, value in zip(names, values))
-        print(f'epoch {self.epoch + 1}/{self.n_epoch}: {shown}', flush=True)
+        shown = ', '.join(f'{name.replace("_", " ")} {value:.3f}' for name, value in zip(names[-len(values):], values))
+        print(f'epoch {self.epoch + 1}/{self.n_epoch}: {shown}' if len(values) == len(names) else shown, flush=True)  # the latter in validate()
     def after_fit(self): self.learn.logger = print
 
 def _has_bars():
@@ -356,7 +356,7 @@ def emotion_learner(faces: Faces,
                     load: bool = True,  # pretrained weights, if the recipe wants them? A resumed run has its own
                    ) -> Learner:
     "An untrained Learner for `arch` on the train and valid splits of `faces`"
-    recipe, device = arch.recipe(recipe), torch.device(device or default_device())
+    name, recipe, device = recipe, arch.recipe(recipe), find_device(device)
     arch = arch.with_recipe(recipe)
     faces.require_classes(('train', 'valid'))
     recipe.require_classes(len(faces.vocab))
@@ -369,7 +369,14 @@ def emotion_learner(faces: Faces,
                     cbs=_callbacks(recipe, device))
     if not _has_bars(): learn.remove_cb(ProgressCallback)
     learn.arch, learn.recipe, learn.vocab, learn.groups = arch, recipe, faces.vocab, faces.groups
+    learn.recipe_name, learn.seed, learn.history = name if isinstance(name, str) else 'own', None, []
+    learn.valid_result = learn.result = None
     return learn
+
+def find_device(name: str | None = None) -> torch.device:
+    "The device called `name`, the best that there is by default; `FaceError` for one that is not there"
+    try: return torch.empty(0, device=name or default_device()).device
+    except (RuntimeError, AssertionError): raise FaceError(f'there is no device {str(name)!r} on this machine: leave it out, or give cpu') from None
 
 def _load_weights(arch, model):
     if arch.weights is None: raise FaceError(f'{arch.name} has no pretrained weights: start from random ones with pretrained=False (--no-pretrained)')
@@ -390,6 +397,7 @@ def fit_recipe(learn, checkpoint=None):
     for learn.stage in range(begun, len(stages)):
         start = state[1]['epoch'] if state and learn.stage == begun else 0
         _fit_stage(learn, *stages[learn.stage], [keep, *([checkpoint] if checkpoint else [])], start)
+    learn.history = learn.recorder.values  # which validate() begins anew
 
 def _fit_stage(learn, epochs, lr, trained, cbs, start):
     r, learn.opt, learn._do_fit = learn.recipe, None, partial(_epochs_from, learn, start)
@@ -541,7 +549,9 @@ def _checkpoint(faces, file, about, resume):
 def plot_curves(self: Learner, ax=None):
     "Training and validation loss, and validation accuracy, by epoch; returns the axes"
     if ax is None: ax = plt.subplots(figsize=(5, 3.2), layout='constrained')[1]
-    rows = np.array([list(row) for row in self.recorder.values], float)
+    rows = self.history or (self.recorder.values if hasattr(self, 'recorder') else [])
+    if not rows or len(rows[0]) < 3: raise FaceError('this model was not trained here, so there are no curves to plot: train it first')
+    rows = np.array([list(row) for row in rows], float)
     epochs = np.arange(1, len(rows) + 1)
     ax.plot(epochs, rows[:, 0], label='training loss', marker='.')
     ax.plot(epochs, rows[:, 1], label='validation loss', marker='.')

@@ -153,7 +153,7 @@ TUNED = Recipe(epochs=8, lr=2e-3, pretrained=True, depth_rate=.1)
 FROZEN = replace(TUNED, lr=5e-3, trained='head', depth_rate=1)
 OURS = {'default': TUNED, 'frozen': FROZEN, 'at-96': replace(TUNED, epochs=5, sizes=((0, 64), (.6, 96)), **AT_96), 'frozen-at-96': replace(FROZEN, **AT_96),
         'random': replace(TUNED, pretrained=False, depth_rate=1)}
-_MUON = dict(optimizer='muon', depth_rate=.3, augment=dict(flip=True, shift=.05))
+_MUON = dict(optimizer='muon', depth_rate=.3, lr=3e-3, batch=128, weight_decay=.05, average=.99, zooms=(.9, 1.1), augment=dict(flip=True, rotation=10, shift=.08, zoom=.12, erase=.5))
 
 # %% ../nbs/03_transfer.ipynb #published
 _FLAT_512 = dict(pool=False, head=((512, .5), (256, .3)))
@@ -192,7 +192,7 @@ PRETRAINED = {o.name: o for o in (
     _arch('efficientnet_b0', 'efficientnet_b0', 'inverted residuals with attention to channels, pretrained', '0.0.3', {
         'S2-efficientnetb0': replace(S2, epochs=15, lr=1e-4, stages=((15, 1e-5, 'all'),), smoothing=.1, build=_GAP_512, classes=2, published='58.76 %', **_HEAD)}, **IMAGENET),
     _arch('efficientnet_lite0', 'tf_efficientnet_lite0', 'inverted residuals, pretrained; weights by pip, no network needed', '0.blocks.2',
-          {'default': replace(TUNED, epochs=6, **_MUON), 'at-96': replace(OURS['at-96'], epochs=4, **_MUON)}, weights=lite0_weights, mean=(127/255,)*3, std=(128/255,)*3),
+          {'default': replace(TUNED, **_MUON), 'at-96': replace(OURS['at-96'], **_MUON | dict(sizes=((0, 48), (.7, 96))))}, weights=lite0_weights, mean=(127/255,)*3, std=(128/255,)*3),
     _arch('squeezenet1_1', 'squeezenet1_1', 'squeezed and expanded, very small, pretrained', '0.0.4', **IMAGENET))}
 
 # %% ../nbs/03_transfer.ipynb #other

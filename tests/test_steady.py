@@ -133,7 +133,7 @@ def test_ctrl_c(tmp_path, pictures):
         time.sleep(.02)
     process.send_signal(signal.SIGINT)
     said = process.communicate()[1]
-    assert process.returncode == 2 and said == 'fer_teach: stopped; the last complete epoch is kept: go on with fer_teach learn --resume run\n'
+    assert process.returncode == 130 and said == '\nfer_teach: stopped; the last complete epoch is kept: go on with fer_teach learn --resume run\n'
     assert [o.name for o in tmp_path.iterdir()] == ['run.training.safetensors']
     tensors, about = read_tensors(tmp_path/'run.training.safetensors')
     assert 1 <= about['epoch'] < 400 and all(o.isfinite().all() for o in tensors.values())
