@@ -27,7 +27,7 @@ from fasttransform import ItemTransform
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from fastcore.basics import in_notebook, patch
-from .data import Augment, FaceError, FaceLoader, Faces, Normalize, PixelTable, class_weights, unknown, warped
+from .data import AUGMENTATIONS, Augment, FaceError, FaceLoader, Faces, Normalize, PixelTable, class_weights, unknown, warped
 from .evaluation import data_fingerprint, evaluate
 from fastai.callback.core import Callback, CancelEpochException
 from fastai.callback.progress import ProgressCallback
@@ -103,9 +103,9 @@ class Recipe:
 PUBLISHED = Recipe(lr=1e-3, schedule='constant', batch=32, weight_decay=0, smoothing=0, augment={}, keras=True, mirror=False, precision='float32',
                    channels=3, mean=(0., 0., 0.), std=(1., 1., 1.))  # what the recipes of all five projects have in common, where they do not say otherwise
 S1 = replace(PUBLISHED, batch=64, early_stopping=5, plateau=(3, .5), epochs=30)
-S2 = replace(PUBLISHED, early_stopping=5, plateau=(3, .5), augment=dict(flip=True, rotation=15, shift=.1, zoom=.1, shear=.1))  # patience, factor and augmentation as in S1, whose data it shares
+S2 = replace(PUBLISHED, early_stopping=5, plateau=(3, .5), augment=AUGMENTATIONS['S1'])  # patience, factor and augmentation as in S1, whose data it shares
 S4 = replace(PUBLISHED, batch=8, early_stopping=7, plateau=(5, .05), epochs=100)
-S5 = replace(PUBLISHED, early_stopping=3, plateau=(3, .1), epochs=50, augment=dict(flip=True, rotation=5, zoom=.1, shear=.1))
+S5 = replace(PUBLISHED, early_stopping=3, plateau=(3, .1), epochs=50, augment=AUGMENTATIONS['S5'])
 AT_96 = dict(size=96, build=dict(size=96))  # what a recipe for 96 pixels adds, as those of S5 do
 
 # %% ../nbs/01c_learner.ipynb #arch

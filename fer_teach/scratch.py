@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 import torch.nn as nn
 from torchvision.models import vgg16, vgg16_bn
+from .data import AUGMENTATIONS
 from .learner import AT_96, S1, S2, S4, S5, Arch, Recipe, with_head
 
 # %% ../nbs/04_scratch.ipynb #sequential
@@ -82,7 +83,7 @@ def custom_cnn(channels: int, classes: int, linear: bool = False, size: int = 48
     return nn.Sequential(*flat, nn.ReLU(), nn.BatchNorm1d(128), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, classes))
 
 CUSTOM_CNN = Arch('custom_cnn', custom_cnn, 'three convolutions, narrowing', cam='0.9', recipes={
-    'default': QUICK, 'S4-cnn': replace(S4, build=dict(linear=True), augment=dict(flip=True, rotation=15, shift=.15, zoom=.15, shear=.15),
+    'default': QUICK, 'S4-cnn': replace(S4, build=dict(linear=True), augment=AUGMENTATIONS['S4'],
                                         published='.32 / .27 (weighted F1)')})
 
 # %% ../nbs/04_scratch.ipynb #vgg16-scratch

@@ -37,7 +37,7 @@ from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 from safetensors import SafetensorError
 from sklearn.preprocessing import StandardScaler
 from .baselines import GRID, Baseline, SVMRecipe
-from .data import FaceError, Faces, as_faces, unknown
+from .data import AUGMENTATIONS, FaceError, Faces, as_faces, unknown
 from .evaluation import data_fingerprint, wilson_interval
 from .learner import AT_96, PUBLISHED, S1, S2, S4, S5, Arch, EpochLines, Recipe, emotion_learner, fit_recipe, on_meta, train, with_head
 from fastai.callback.core import Callback
@@ -159,9 +159,8 @@ _MUON = dict(optimizer='muon', depth_rate=.3, lr=3e-3, batch=128, weight_decay=.
 _FLAT_512 = dict(pool=False, head=((512, .5), (256, .3)))
 _GAP_512 = dict(head=((512, .5), (256, .3)))
 _HEAD = dict(pretrained=True, trained='head')
-S3 = replace(PUBLISHED, lr=1e-4, epochs=10, augment=dict(flip=True, rotation=20, shift=.2), build=dict(pool=False, head=((256, .5),)), **_HEAD)
-_S4_VGG19 = replace(S4, batch=32, early_stopping=0, plateau=(), epochs=50, lr=1e-4, pretrained=True, build=dict(last_pool=False),
-                    augment=dict(flip=True, rotation=15, shift=.15, zoom=.15, shear=.15))
+S3 = replace(PUBLISHED, lr=1e-4, epochs=10, augment=AUGMENTATIONS['S3'], build=dict(pool=False, head=((256, .5),)), **_HEAD)
+_S4_VGG19 = replace(S4, batch=32, early_stopping=0, plateau=(), epochs=50, lr=1e-4, pretrained=True, build=dict(last_pool=False), augment=AUGMENTATIONS['S4'])
 _S1_FROZEN = replace(S1, epochs=50, lr=1e-4, early_stopping=8, augment=S2.augment, build=_FLAT_512, published='43 %', **_HEAD)
 _S2_RESNET50 = replace(S2, epochs=15, lr=1e-3, stages=((15, 1e-5, 'all'),), build=_GAP_512, published='none', **_HEAD)
 _S2_RESNET50V2 = replace(_S2_RESNET50, epochs=10, stages=((10, 1e-6, 'all'),), published='24.76 %')
@@ -192,7 +191,7 @@ PRETRAINED = {o.name: o for o in (
     _arch('efficientnet_b0', 'efficientnet_b0', 'inverted residuals with attention to channels, pretrained', '0.0.3', {
         'S2-efficientnetb0': replace(S2, epochs=15, lr=1e-4, stages=((15, 1e-5, 'all'),), smoothing=.1, build=_GAP_512, classes=2, published='58.76 %', **_HEAD)}, **IMAGENET),
     _arch('efficientnet_lite0', 'tf_efficientnet_lite0', 'inverted residuals, pretrained; weights by pip, no network needed', '0.blocks.2',
-          {'default': replace(TUNED, **_MUON), 'at-96': replace(OURS['at-96'], **_MUON | dict(sizes=((0, 48), (.7, 96))))}, weights=lite0_weights, mean=(127/255,)*3, std=(128/255,)*3),
+          {'default': replace(TUNED, **_MUON), 'at-64': replace(TUNED, epochs=6, size=64, build=dict(size=64), sizes=((0, 48), (.5, 64)), **_MUON)}, weights=lite0_weights, mean=(127/255,)*3, std=(128/255,)*3),
     _arch('squeezenet1_1', 'squeezenet1_1', 'squeezed and expanded, very small, pretrained', '0.0.4', **IMAGENET))}
 
 # %% ../nbs/03_transfer.ipynb #other
