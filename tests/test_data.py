@@ -17,6 +17,7 @@ from PIL import Image
 
 from fer_teach import data
 from fer_teach.data import CSV_EMOTIONS, EMOTIONS, FaceError, audit, download_fer2013, join_ferplus, near_copies, plant_copies, read_faces
+from fer_teach.drawn import drawn_faces
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (30, 48, 48)).astype(np.uint8)
@@ -239,6 +240,15 @@ def test_climbing_paths(tmp_path):
     assert [o.name for o in tmp_path.iterdir()] == ['a']
 
 
+def test_damaged_archive_inside_another(tmp_path):
+    "Its bytes do not fit its checksum: one sentence that names it"
+    inner = b'PK no zip at all'*40
+    with zipfile.ZipFile(tmp_path/'outer.zip', 'w', zipfile.ZIP_STORED) as archive: archive.writestr('fer2013.zip', inner)
+    whole = (tmp_path/'outer.zip').read_bytes()
+    (tmp_path/'outer.zip').write_bytes(whole.replace(inner, inner[:-1] + b'?'))
+    with pytest.raises(FaceError, match='fer2013.zip cannot be read'): read_faces(tmp_path/'outer.zip')
+
+
 def test_bombs(tmp_path, monkeypatch):
     monkeypatch.setattr(data, 'MAX_UNPACKED', 10**6)
     for pack in (zipped, tarred):
@@ -274,8 +284,13 @@ def test_yolo_mismatches(tmp_path):
 
 # --- audit
 
+def test_nothing_to_show():
+    faces = drawn_faces(140)
+    with pytest.raises(FaceError, match='no face to show'): faces.show(0)
+    with pytest.raises(FaceError, match='no face to show'): audit(faces).show('test images in train')
+
+
 def test_near_copies_of_drawn_faces():
-    from fer_teach.drawn import drawn_faces
     pixels = drawn_faces(700).pixels
     found = near_copies(np.concatenate([pixels, plant_copies(pixels[:200], RNG)]))
     planted = found.second == found['first'] + 700

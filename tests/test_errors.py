@@ -47,6 +47,8 @@ def here(tmp_path, monkeypatch):
     ('predict nowhere a.png', ['nowhere is no run folder']),
     ('explain nowhere a.png', ['nowhere is no run folder']),
     ('explain nowhere a.png --out why.jpg', ['must end in .png']),
+    ('learn --device abacus', ["no device 'abacus'"]),
+    ('leaderboard --file nowhere.csv', ['nowhere.csv does not exist']),
 ])
 def test_one_sentence(here, capsys, line, words):
     assert main(line.split()) == 2
