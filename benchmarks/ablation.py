@@ -17,11 +17,10 @@ WHOLE = 'the recipe'
 
 def variants(recipe):
     "Name and recipe of each run; where another optimiser takes Muon's place it has its own best rate of 1e-3, 3e-3 and 1e-2"
-    full = tuple(o for o in recipe.sizes if o[0] == 0)
     yield WHOLE, recipe
     for lr in (1e-3, 3e-3, 1e-2): yield f'AdamW at {lr:g} instead of Muon', replace(recipe, optimizer='adamw', lr=lr)
     yield 'no small pictures first', replace(recipe, sizes=())
-    yield f'{full[0][1]} pixels all the time', replace(recipe, sizes=full)
+    yield f'{recipe.sizes[0][1]} pixels all the time', replace(recipe, sizes=(), size=recipe.sizes[0][1])
     yield 'no averaging of weights', replace(recipe, average=0)
     yield 'no label smoothing', replace(recipe, smoothing=0)
     yield 'no augmentation but the mirror', replace(recipe, augment=dict(flip=True))
