@@ -462,9 +462,9 @@ def _yolo_names(path, files):
     "{number: emotion} from data.yaml"
     found = next((o for o in files if o.name.rpartition('/')[2] in ('data.yaml', 'data.yml')), None)
     if found is None: raise FaceError(f'{path} has YOLO labels and no data.yaml: write one with names: [angry, ...]')
-    with found.open() as stream:
-        try: names = yaml.safe_load(stream.read(2**16))['names']
-        except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError): raise FaceError(f'{path}: {found.name} has no list called names: write names: [angry, ...]') from None
+    try:
+        with found.open() as stream: names = yaml.safe_load(stream.read(2**16))['names']
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError, *_UNREADABLE): raise FaceError(f'{path}: {found.name} has no list called names: write names: [angry, ...]') from None
     names = names if isinstance(names, dict) else dict(enumerate(names if isinstance(names, list) else [names]))
     return {number: _emotion_in(f'{path}: {found.name}', str(name)) for number, name in names.items()}
 
@@ -560,7 +560,7 @@ def _read_votes(file):
     "FER+'s table: a row per image with a column per emotion, `unknown`, `not_a_face`, and `image` or `fer2013_row`"
     try:
         with file.open() as stream: table = pd.read_csv(stream, skipinitialspace=True).rename(columns=lambda o: ALIASES.get(o.strip().lower(), o.strip().lower()))
-    except (ValueError, OSError) as problem: raise FaceError(f'{file.name} is no table of votes ({problem}): get ferplus.csv again') from None
+    except (ValueError, *_UNREADABLE) as problem: raise FaceError(f'{file.name} is no table of votes ({problem}): get ferplus.csv again') from None
     table = table.rename(columns=dict(nf='not_a_face'))
     missing = [o for o in (*EMOTIONS, 'unknown', 'not_a_face') if o not in table or not pd.api.types.is_numeric_dtype(table[o])]
     if missing: raise FaceError(f'{file.name} has no votes for {", ".join(missing)}: give ferplus.csv')

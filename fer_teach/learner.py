@@ -549,8 +549,9 @@ def _checkpoint(faces, file, about, resume):
 def plot_curves(self: Learner, ax=None):
     "Training and validation loss, and validation accuracy, by epoch; returns the axes"
     if ax is None: ax = plt.subplots(figsize=(5, 3.2), layout='constrained')[1]
-    rows = self.history or (self.recorder.values if hasattr(self, 'recorder') else [])
-    if not rows or len(rows[0]) < 3: raise FaceError('this model was not trained here, so there are no curves to plot: train it first')
+    latest = self.recorder.values if hasattr(self, 'recorder') else []
+    rows = latest if latest and len(latest[0]) == 3 else self.history  # validate() leaves no training loss in the recorder
+    if not rows: raise FaceError('this model was not trained here, so there are no curves to plot: train it first')
     rows = np.array([list(row) for row in rows], float)
     epochs = np.arange(1, len(rows) + 1)
     ax.plot(epochs, rows[:, 0], label='training loss', marker='.')

@@ -5,12 +5,11 @@
 # %% auto #0
 __all__ = ['QUICK', 'SEQUENTIAL', 'CNN10', 'CONVNET', 'CUSTOM_CNN', 'VGG16_SCRATCH', 'MINI_XCEPTION', 'WINK', 'SCRATCH',
            'sequential', 'layers_of', 'cnn10', 'convnet', 'OneLogit', 'custom_cnn', 'vgg16_scratch', 'plain_conv',
-           'separable_conv', 'Residual', 'mini_xception', 'BasicBlock', 'wink', 'plot_ablation']
+           'separable_conv', 'Residual', 'mini_xception', 'BasicBlock', 'wink']
 
 # %% ../nbs/04_scratch.ipynb #imports
 from dataclasses import replace
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 import torch.nn as nn
@@ -154,16 +153,3 @@ WINK = Arch('wink', wink, 'residual blocks made for 48 pixels and a processor: o
     'default': _WINK, 'long': replace(_WINK, epochs=45, average=.998, weight_decay=.1, zooms=(.9, 1.1),
                                       augment=dict(flip=True, rotation=12, shift=.1, zoom=.15, erase=.5))})
 SCRATCH = {o.name: o for o in (SEQUENTIAL, CNN10, CONVNET, CUSTOM_CNN, VGG16_SCRATCH, MINI_XCEPTION, WINK)}
-
-# %% ../nbs/04_scratch.ipynb #ablation
-def plot_ablation(table: pd.DataFrame,  # columns variant, valid_accuracy, low, high; the whole recipe first
-                  ax=None):
-    "Validation accuracy of each variant with its 95 % interval, the first as the line to compare with; returns the axes"
-    if ax is None: ax = plt.subplots(figsize=(7, .32*len(table) + 1), layout='constrained')[1]
-    place, around = range(len(table)), [table.valid_accuracy - table.low, table.high - table.valid_accuracy]
-    ax.errorbar(table.valid_accuracy, place, xerr=around, fmt='o', capsize=2)
-    ax.axvline(table.valid_accuracy.iloc[0], color='black', lw=.8, ls='--')
-    ax.set_yticks(place, table.variant)
-    ax.invert_yaxis()
-    ax.set(xlabel='accuracy on valid')
-    return ax
