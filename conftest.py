@@ -1,4 +1,4 @@
-"Every code cell of every notebook is a test of its own: `pytest -k 01_data` runs one notebook, `-k read-faces` one cell."
+"Every code cell of every notebook is a test of its own: `pytest -k 10_data` runs one notebook, `-k read-faces` one cell."
 import os
 import re
 from contextlib import chdir

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 from fer_teach.evaluation import evaluate
-from fer_teach.learn import find_faces
+from fer_teach.readers import find_faces
 from fer_teach.learner import train
-from fer_teach.scratch import WINK
+from fer_teach.fast import WINK
 
 FILE = Path(__file__).parents[1]/'nbs/ablation.csv'
 WHOLE = 'the recipe'
@@ -19,10 +19,10 @@ def variants(recipe):
     "Name and recipe of each run; where another optimiser takes Muon's place it has its own best rate of 1e-3, 3e-3 and 1e-2"
     yield WHOLE, recipe
     for lr in (1e-3, 3e-3, 1e-2): yield f'AdamW at {lr:g} instead of Muon', replace(recipe, optimizer='adamw', lr=lr)
-    yield 'no small pictures first', replace(recipe, sizes=())
-    yield f'{recipe.sizes[0][1]} pixels all the time', replace(recipe, sizes=(), size=recipe.sizes[0][1])
-    yield 'no averaging of weights', replace(recipe, average=0)
-    yield 'no label smoothing', replace(recipe, smoothing=0)
+    yield 'no small pictures first', replace(recipe, progressive_sizes=())
+    yield f'{recipe.progressive_sizes[0][1]} pixels all the time', replace(recipe, progressive_sizes=(), size=recipe.progressive_sizes[0][1])
+    yield 'no averaging of weights', replace(recipe, ema=0)
+    yield 'no label smoothing', replace(recipe, label_smoothing=0)
     yield 'no augmentation but the mirror', replace(recipe, augment=dict(flip=True))
     yield 'half the width', replace(recipe, build=dict(widths=(32, 80)))
 
@@ -39,7 +39,7 @@ def measure(name, recipe, faces, seed):
     learn = train(faces, WINK, recipe, seed=seed)
     rows = [row_of(name, learn.valid_result, learn, seed, start)]
     if name == WHOLE:
-        learn.recipe = replace(recipe, mirror=False)
+        learn.recipe = replace(recipe, tta={})
         rows.append(row_of('no mirror at test time', evaluate(learn, faces, 'valid'), learn, seed, start))
     return rows
 

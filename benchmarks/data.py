@@ -1,4 +1,4 @@
-"""Times and peak memory of chapter 1, each measured in a process of its own: `python benchmarks/data.py [fer2013.zip]`.
+"""Times and peak memory of chapters 10 to 14, each measured in a process of its own: `python benchmarks/data.py [fer2013.zip]`.
 
 Peak memory is what the process needed beyond what it held after its imports; this one stays small, because a child
 inherits its parent's peak. Without FER2013 only drawing is measured.
@@ -19,7 +19,7 @@ import numpy as np
 
 def measure_write(source, folder):
     "fer2013.csv, and its tar.gz in a zip, made from the pictures in the zip `source`"
-    from fer_teach.data import CSV_EMOTIONS, read_faces
+    from fer_teach.readers import CSV_EMOTIONS, read_faces
     folder, faces, usage = Path(folder), read_faces(source), dict(train='Training', valid='PublicTest', test='PrivateTest')
     lines = (f'{CSV_EMOTIONS.index(faces.vocab[label])},{" ".join(map(str, pixels.ravel().tolist()))},{usage[split]}\n'
              for pixels, label, split in zip(faces.pixels, faces.labels, faces.usage))
@@ -32,13 +32,14 @@ def measure_write(source, folder):
 
 
 def measure_read(path):
-    from fer_teach.data import read_faces
+    from fer_teach.readers import read_faces
     faces = read_faces(path)
     return dict(images=len(faces), table=faces.pixels.nbytes)
 
 
 def measure_audit(path):
-    from fer_teach.data import audit, read_faces
+    from fer_teach.readers import read_faces
+    from fer_teach.auditing import audit
     faces = read_faces(path)
     start = time.perf_counter()
     found = audit(faces)
@@ -47,7 +48,9 @@ def measure_audit(path):
 
 def measure_planted(path):
     "600 altered copies among all different images: those found, and how many finds per planted one are of other pairs"
-    from fer_teach.data import near_copies, pixel_ids, pixel_std, plant_copies, read_faces
+    from fer_teach.data import pixel_ids
+    from fer_teach.readers import read_faces
+    from fer_teach.auditing import near_copies, pixel_std, plant_copies
     pixels = read_faces(path).pixels
     pixels = pixels[np.unique(pixel_ids(pixels), return_index=True)[1]]
     pixels, rng = pixels[pixel_std(pixels) >= 1], np.random.default_rng(0)

@@ -11,8 +11,11 @@ warnings.simplefilter('ignore')
 import numpy as np
 import pandas as pd
 from fer_teach.drawn import drawn_faces
-from fer_teach.explainability import METHODS, PLACEBOS, against_placebo, score_explanations
-from fer_teach.learn import find_faces, learn_emotions, load_emotions
+from fer_teach.explainability import METHODS, PLACEBOS
+from fer_teach.grading import against_placebo, score_explanations
+from fer_teach.readers import find_faces
+from fer_teach.runs import load_emotions
+from fer_teach.learn import learn_emotions
 
 FILE = Path(__file__).parents[1]/'nbs/grades.csv'
 

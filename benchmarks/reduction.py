@@ -8,7 +8,8 @@ from pathlib import Path
 warnings.simplefilter('ignore')
 import pandas as pd
 from fer_teach.evaluation import evaluate
-from fer_teach.learn import find_faces, load_emotions
+from fer_teach.readers import find_faces
+from fer_teach.runs import load_emotions
 from fer_teach.reduction import every_subset, imbalance_arms, judge_on
 from fer_teach.scratch import MINI_XCEPTION
 

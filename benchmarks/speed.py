@@ -108,15 +108,16 @@ def bare_seconds(faces, arch, recipe):
     "(seconds, processor seconds) of a loop without a library, for the same number of batches, prepared beforehand"
     import torch
     import torch.nn.functional as F
-    from fer_teach.learner import OPTIMIZERS, fast_bfloat16
+    from fer_teach.callbacks import fast_bfloat16
+    from fer_teach.learner import OPTIMIZERS
     arch, train = arch.with_recipe(recipe), faces.split('train')
     model = arch.build(arch.channels, CLASSES).to(memory_format=torch.channels_last).train()
     optimizer = OPTIMIZERS[recipe.optimizer](model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
-    batches = list(zip(arch.inputs(train, batch=BATCH), torch.tensor(train.labels).split(BATCH)))
+    batches = list(zip(arch.inputs(train, batch_size=BATCH), torch.tensor(train.labels).split(BATCH)))
     start = clocks()
     for x, y in batches:
         with torch.autocast('cpu', torch.bfloat16, enabled=fast_bfloat16(torch.device('cpu'))): logits = model(x)
-        F.cross_entropy(logits.float(), y, label_smoothing=recipe.smoothing).backward()
+        F.cross_entropy(logits.float(), y, label_smoothing=recipe.label_smoothing).backward()
         optimizer.step()
         optimizer.zero_grad()
     return since(start)
@@ -126,11 +127,11 @@ def race(name, rounds, keras):
     "A row for each pair of contestants: images per second (median) and the ratio of the times, by the clock and by processor time, with quartiles"
     from dataclasses import replace
     import numpy as np
-    from fer_teach.data import AUGMENTATIONS
-    from fer_teach.learn import ARCHS
+    from fer_teach.batches import AUGMENTATIONS
+    from fer_teach.archs import ARCHS
     arch, images = ARCHS[name], BATCHES[name]*BATCH
     own = table(images)
-    recipe = replace(arch.recipe('default'), batch=BATCH, sizes=(), average=0)
+    recipe = replace(arch.recipe('default'), batch_size=BATCH, progressive_sizes=(), ema=0)
     theirs = replace(recipe, channels=3, mean=(0.,)*3, std=(1.,)*3, augment=AUGMENTATIONS['S1'], build=dict(norm=False) if name == 'vgg16_scratch' else {})
     contestants = dict(fer_teach=lambda: our_seconds(own, arch, recipe), bare=lambda: bare_seconds(own, arch, recipe))
     if keras and name in PUBLISHED_IN_KERAS:
@@ -172,7 +173,8 @@ def latency():
     "Milliseconds from the pixels of one face, and from its file, to the answer of a model that was saved and loaded"
     import numpy as np
     from PIL import Image
-    from fer_teach.learn import learn_emotions, load_emotions
+    from fer_teach.runs import load_emotions
+    from fer_teach.learn import learn_emotions
     with tempfile.TemporaryDirectory() as folder, open(os.devnull, 'w') as nowhere:
         with redirect_stdout(nowhere): learn_emotions('mini_xception', data=table(640), epochs=1, out=f'{folder}/run')
         learn, face = load_emotions(f'{folder}/run'), table(7).pixels[0]

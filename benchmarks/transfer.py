@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 from fer_teach.drawn import drawn_faces
-from fer_teach.learn import find_faces, learn_emotions
+from fer_teach.readers import find_faces
+from fer_teach.learn import learn_emotions
 from fer_teach.scratch import MINI_XCEPTION
 from fer_teach.transfer import label_experiment
 

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_teach.app import crop_faces, drawn_video, face_boxes, largest_face, open_picture
-from fer_teach.data import FaceError
+from fer_teach.pictures import crop_faces, face_boxes, largest_face, open_picture
+from fer_teach.app import drawn_video
+from fer_teach.core import FaceError
 from fer_teach.drawn import drawn_faces
 
 CHROMIUM = os.environ.get('CHROMIUM') or shutil.which('chromium') or shutil.which('google-chrome')

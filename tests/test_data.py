@@ -16,7 +16,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fer_teach import data
-from fer_teach.data import CSV_EMOTIONS, EMOTIONS, FaceError, audit, download_fer2013, join_ferplus, near_copies, plant_copies, read_faces
+from fer_teach.core import FaceError
+from fer_teach.data import EMOTIONS
+from fer_teach.readers import CSV_EMOTIONS, download_fer2013, join_ferplus, read_faces
+from fer_teach.auditing import audit, near_copies, plant_copies
 from fer_teach.drawn import drawn_faces
 
 RNG = np.random.default_rng(0)

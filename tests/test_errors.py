@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from fer_teach.cli import main
-from fer_teach.data import FaceError, read_faces
+from fer_teach.core import FaceError
+from fer_teach.readers import read_faces
 
 
 def picture(shade=0): 

@@ -19,7 +19,7 @@ def test_linear_model_is_not_enough():
 
 @pytest.fixture(scope='module')
 def fer2013():
-    from fer_teach.data import read_faces
+    from fer_teach.readers import read_faces
     path = os.environ.get('FER_TEACH_DATA')
     if not path: pytest.skip('FER_TEACH_DATA names no FER2013')
     return read_faces(path)
@@ -35,7 +35,8 @@ def test_fer2013_counts(fer2013):
 
 
 def test_fer2013_is_learned(fer2013, tmp_path):
-    from fer_teach.learn import learn_emotions, load_emotions
+    from fer_teach.runs import load_emotions
+    from fer_teach.learn import learn_emotions
     learn = learn_emotions('mini_xception', 7, data=fer2013, epochs=1, seed=0)
     assert learn.result.accuracy > learn.result.majority + .1
     assert len(learn.result) == 3589 and (~learn.result.clean).sum() == 288
@@ -47,7 +48,7 @@ def test_fer2013_is_learned(fer2013, tmp_path):
 
 def test_shipped_network_is_what_its_card_says(fer2013):
     from fer_teach.evaluation import evaluate
-    from fer_teach.learn import SHIPPED, load_emotions
+    from fer_teach.runs import SHIPPED, load_emotions
     learn, folder = load_emotions(), SHIPPED/'wink'
     told, card = json.loads((folder/'result.json').read_text()), (folder/'README.md').read_text()
     assert abs(evaluate(learn, fer2013).accuracy - told['accuracy']) < .002

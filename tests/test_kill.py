@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 
-WRITE_HALF = ("import os, signal, sys; from fer_teach.learn import write_folder\n"
+WRITE_HALF = ("import os, signal, sys; from fer_teach.core import write_folder\n"
               "def half(folder): (folder/'model.json').write_text('new'); os.kill(os.getpid(), signal.SIGKILL)\n"
               "write_folder('run', half, force=True)")
 LEARN = ("import sys; from fer_teach import drawn_faces, learn_emotions; out, resume = sys.argv[1], sys.argv[2] == 'resume'\n"

@@ -85,16 +85,17 @@ def names(built): return sorted(str(o.relative_to(built)) for o in built.rglob('
 
 def test_every_notebook_has_its_page_and_place(built, site_tool):
     home = (built/'index.html').read_text()
-    for notebook in (ROOT/'nbs').glob('*.ipynb'):
+    for notebook in site_tool.notebooks:
         page = f'{site_tool.page_of(notebook)}.html'
         assert (built/page).is_file()
         assert home.count(f'href="{page}" class="sidebar-item-text') == 1, f'{page} must stand in the sidebar once'
-    for section in ('Start', 'Course', 'Results', 'Reference'): assert f'<span class="menu-text">{section}</span>' in home
+    for section in ('Start', 'Course', 'Results', 'Library', 'Reference'): assert f'<span class="menu-text">{section}</span>' in home
 
 
 def test_new_notebook_finds_its_place(site_tool, monkeypatch, tmp_path):
     "A notebook that nobody named goes into the course in file order; a name without notebook and a lost notebook are errors"
-    monkeypatch.setattr(site_tool, 'notebooks', [tmp_path/o for o in ('01_a.ipynb', '01b_new.ipynb', '02_c.ipynb', 'index.ipynb')])
+    monkeypatch.setattr(site_tool, 'root', tmp_path)
+    monkeypatch.setattr(site_tool, 'notebooks', [tmp_path/'nbs'/o for o in ('01_a.ipynb', '01b_new.ipynb', '02_c.ipynb', 'index.ipynb')])
     monkeypatch.setattr(site_tool, 'title', lambda o: f'{o.stem}: more')
     def sections(*contents): return dict(project={}, website=dict(sidebar=dict(contents=[dict(contents=list(o)) for o in contents])))
     start, course = site_tool.with_all_notebooks(sections(['index.ipynb'], ['*.ipynb']))['website']['sidebar']['contents']

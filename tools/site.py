@@ -27,7 +27,8 @@ from smalldocs.site import Site
 
 root = Path(__file__).parent.parent
 sys.path.insert(0, str(root))  # this checkout is documented, not an installed copy
-package, notebooks = 'fer_teach', sorted((root/'nbs').glob('*.ipynb'))
+package = 'fer_teach'
+notebooks = sorted((root/'nbs').glob('*.ipynb')) + sorted((root/'nbs/library').glob('*.ipynb'))
 
 
 def page_of(notebook): return nbpath2html(Path(notebook)).stem
@@ -157,10 +158,10 @@ def relink(text: str, reached: set = frozenset()) -> str:
     def link(match):
         shown, page, name = match.groups()
         module = next((exported(o) for o in notebooks if page_of(o) == page), '')
-        if f'{page}#{name}' in reached: return match[0]
+        if f'{page}#{name}' in reached: return f'[{shown}](/{page}.html#{name})'
         return f'[{shown}](/api/{module}.md#{name})' if module and name in map(anchor, symbols(module)) else shown
-    text = re.sub(r'\]\((?:nbs/)?([\w.-]+\.ipynb)', lambda m: f']({page_of(m[1])}.ipynb', text)
-    return re.sub(r'\[(`[^`]+`)\]\(/(\w+)\.html#([^)]+)\)', link, text)
+    text = re.sub(r'\]\((?:\.\./|nbs/)?(?:library/)?([\w.-]+\.ipynb)', lambda m: f']({page_of(m[1])}.ipynb', text)
+    return re.sub(r'\[(`[^`]+`)\]\(/(?:library/)?(\w+)\.html#([^)]+)\)', link, text)
 
 
 # --- the leaderboard
@@ -214,16 +215,18 @@ for (const event of ['load', 'resize', 'toggle']) addEventListener(event, reacha
 
 
 def with_all_notebooks(config: dict) -> dict:
-    "The configuration with page names for notebooks, and '*.ipynb' filled in, so that no notebook is ever left out"
+    "The configuration with page names for notebooks, and patterns filled in, so that no notebook is ever left out"
     sections = config['website']['sidebar']['contents']
     named = {o for section in sections for o in section['contents']}
-    unknown = {o for o in named if o.endswith('.ipynb') and '*' not in o} - {o.name for o in notebooks}
+    known = {o.relative_to(root/'nbs').as_posix(): o for o in notebooks}
+    unknown = {o for o in named if o.endswith('.ipynb') and '*' not in o} - set(known)
     if unknown: sys.exit(f'nbs/_quarto.yml names {", ".join(sorted(unknown))}, which is not in nbs/')
-    rest = [o.name for o in notebooks if o.name not in named]
-    def link(name): return dict(text=title(root/'nbs'/name).partition(':')[0], href=f'{page_of(name)}.ipynb') if name.endswith('.ipynb') else name
+    rest = {pattern: [o for o in known if o not in named and o.rpartition('/')[0] == pattern.rpartition('/')[0]] for pattern in ('*.ipynb', 'library/*.ipynb')}
+    def link(name): return dict(text=title(known[name]).partition(':')[0], href=f'{page_of(known[name])}.ipynb') if name in known else name
     for section in sections:
-        section['contents'] = [link(o) for pattern in section['contents'] for o in (rest if pattern == '*.ipynb' else [pattern])]
-    if rest and '*.ipynb' not in named: sys.exit(f"nbs/_quarto.yml leaves out {', '.join(rest)}: name them, or '*.ipynb' in one section")
+        section['contents'] = [link(o) for pattern in section['contents'] for o in rest.get(pattern, [pattern])]
+    for pattern, names in rest.items():
+        if names and pattern not in named: sys.exit(f"nbs/_quarto.yml leaves out {', '.join(names)}: name them, or {pattern!r} in one section")
     return config
 
 
