@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fer_teach import data
+from fer_teach import data, pictures, readers
 from fer_teach.core import FaceError
 from fer_teach.data import EMOTIONS
 from fer_teach.readers import CSV_EMOTIONS, download_fer2013, join_ferplus, read_faces
@@ -207,7 +207,7 @@ def test_csv_cells(tmp_path, column, row, value):
     except FaceError as problem: assert f'f.csv:{row}' in str(problem) or (row == 2 and 'f.csv:3' in str(problem))
     else:
         assert column != 1 and len(faces) == 6
-        assert column == 0 or value.strip() == '' or value.strip().lower() in data.FOLDER_SPLITS
+        assert column == 0 or value.strip() == '' or value.strip().lower() in readers.FOLDER_SPLITS
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -253,7 +253,7 @@ def test_damaged_archive_inside_another(tmp_path):
 
 
 def test_bombs(tmp_path, monkeypatch):
-    monkeypatch.setattr(data, 'MAX_UNPACKED', 10**6)
+    monkeypatch.setattr(readers, 'MAX_UNPACKED', 10**6)
     for pack in (zipped, tarred):
         (tmp_path/'a').write_bytes(pack({'happy/a.png': bytes(2*10**6)}))
         with pytest.raises(FaceError, match='unpacks to more than'): read_faces(tmp_path/'a')
@@ -261,7 +261,7 @@ def test_bombs(tmp_path, monkeypatch):
     for _ in range(5): deep = zipped({'inner.zip': deep})
     (tmp_path/'a').write_bytes(deep)
     with pytest.raises(FaceError, match='archives deep'): read_faces(tmp_path/'a')
-    monkeypatch.setattr(data, 'MAX_PICTURE', 10**4)
+    monkeypatch.setattr(pictures, 'MAX_PICTURE', 10**4)
     with pytest.raises(FaceError, match='cannot be read, the first is happy/a.png'): read_faces(written(tmp_path/'d', {'happy/a.png': png(np.zeros((400, 400), np.uint8))}))
 
 

@@ -17,7 +17,7 @@ import pytest
 import torch.nn as nn
 from PIL import Image
 
-from fer_teach import learner
+from fer_teach import core
 from fer_teach.cli import main
 from fer_teach.core import FaceError
 from fer_teach.drawn import drawn_faces
@@ -87,8 +87,8 @@ def test_killed_at_any_moment(tmp_path, whole, part):
 
 
 def train_and_die(kept, log, function, epoch):
-    "Train, and be killed when `function` of the learner's module is called for the checkpoint of `epoch`"
-    module, name = dict(save_file=(learner, 'save_file'), replace=(os, 'replace'))[function]
+    "Train, and be killed when `function` is called for the checkpoint of `epoch`"
+    module, name = dict(save_file=(core, 'save_file'), replace=(os, 'replace'))[function]
     usual, calls = getattr(module, name), []
 
     def deadly(*args):
