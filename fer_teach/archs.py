@@ -22,11 +22,16 @@ def find_arch(arch,  # a name among ARCHS, or of torchvision or timm, an Arch, o
              ) -> Arch:
     "The architecture that `arch` stands for; `FaceError` with the nearest names for one that is unknown, or is a baseline"
     if isinstance(arch, Arch): return arch
-    if callable(arch): return Arch(getattr(arch, '__name__', type(arch).__name__), arch, 'yours')
+    if callable(arch): return Arch(_own_name(arch), arch, 'yours')
     if arch in ALL_BASELINES: raise FaceError(f'{arch} is a baseline, not a network: use learn_baseline({arch!r}), or fer_teach benchmark {arch}')
     if arch in ARCHS: return ARCHS[arch]
     if is_body(arch): return pretrained_arch(arch)
     raise unknown('arch', arch, near_archs(arch, ARCHS))
+
+def _own_name(build):
+    "What a network of the user's is called; never like one of ours, or its weights would be loaded into that"
+    name = getattr(build, '__name__', type(build).__name__)
+    return f'own-{name}' if name in ARCHS or is_body(name) else name
 
 # %% ../nbs/library/90_archs.ipynb #list-archs
 def list_archs() -> pd.DataFrame:

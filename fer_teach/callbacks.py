@@ -31,7 +31,8 @@ class BFloat16(Callback):
     "Compute the forward pass in bfloat16 while training; weights, loss and statistics stay in float32"
     def before_fit(self): self.model.forward = torch.autocast(self.dls.device.type, torch.bfloat16)(type(self.model).forward.__get__(self.model))
     def after_pred(self): self.learn.pred = self.pred.float()
-    def after_fit(self): del self.model.forward
+    def after_fit(self): self.clear_up()
+    def clear_up(self): self.model.__dict__.pop('forward', None)
 
 # %% ../nbs/library/23_callbacks.ipynb #epoch-lines
 class EpochLines(Callback):
@@ -42,7 +43,8 @@ class EpochLines(Callback):
         names, values = self.recorder.metric_names[1:-1], self.recorder.log[1:-1]
         shown = ', '.join(f'{name.replace("_", " ")} {value:.3f}' for name, value in zip(names[-len(values):], values))
         print(f'epoch {self.epoch + 1}/{self.n_epoch}: {shown}' if len(values) == len(names) else shown, flush=True)  # the latter in validate()
-    def after_fit(self): self.learn.logger = print
+    def after_fit(self): self.clear_up()
+    def clear_up(self): self.learn.logger = print
 
 
 # %% ../nbs/library/23_callbacks.ipynb #has-bars

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import fer_teach
 import pandas as pd
+from filelock import FileLock, Timeout
 from fastcore.basics import patch
 from .core import FaceError
 from .evaluation import Result
@@ -26,6 +27,11 @@ def leaderboard_file() -> Path:
     package = Path(fer_teach.__file__).parent
     checkout = package.parent/'nbs'
     return (checkout if (checkout/'16_evaluation.ipynb').is_file() else package)/'leaderboard.csv'
+
+def _own_file():
+    "Where rows go without a named file: the checkout's table, or the user's own; never into the package"
+    file = leaderboard_file()
+    return Path('leaderboard.csv') if file.parent == Path(fer_teach.__file__).parent else file
 
 def read_leaderboard(file=None) -> pd.DataFrame:
     "All rows, each measured by a run; empty if there is no such file yet"
@@ -43,8 +49,14 @@ def add_to_leaderboard(row: dict,  # a value for each of COLUMNS
     "Append `row` to the leaderboard, whole or not at all"
     missing = [o for o in COLUMNS if o not in row]
     if missing: raise FaceError(f'the leaderboard row lacks {", ".join(missing)}')
-    file = Path(file or leaderboard_file())
+    file = Path(file or _own_file())
     file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(file.with_name(f'.{file.name}.lock'), timeout=60): _append(row, file)
+    except Timeout:
+        raise FaceError(f'{file} is being written by another run: try again when it is done') from None
+
+def _append(row, file):
     table = pd.concat([read_leaderboard(file).astype(object), pd.DataFrame([row], columns=COLUMNS).astype(object)], ignore_index=True)
     handle, part = tempfile.mkstemp(dir=file.parent, suffix='.part')
     os.close(handle)

@@ -6,6 +6,8 @@
 __all__ = ['learn_emotions', 'learn_baseline']
 
 # %% ../nbs/library/92_learn.ipynb #imports
+import json
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -36,15 +38,29 @@ def learn_emotions(arch='mini_xception',  # a name (see `list_archs`), an Arch, 
                    force: bool = False,  # replace an earlier run in `out`?
                   ) -> Learner:  # fitted, with `result` of the test split
     "Train a network to tell expressions apart, and judge it; `FaceError` for anything that cannot work"
-    if resume is not None: return _resume(Path(resume), arch, data, device)
+    if resume is not None: return _resume(Path(resume).expanduser(), arch, data, device)
+    seed = int(seed)  # NumPy's whole numbers too
     arch = find_arch(arch)
     chosen = arch.recipe(recipe) if epochs is None else arch.recipe(recipe).with_epochs(epochs)
     if data is None: chosen.require_classes(len(class_groups(classes, EMOTIONS[:7])))  # refused before anything is drawn
-    if out is not None: check_target(out, force)
+    if out is not None: _require_writable(out := check_target(Path(out).expanduser(), force))
     faces = find_faces(data, seed)
     groups = class_groups(classes, faces.vocab)
     about = _begun(arch, groups, data, recipe, epochs, seed, pretrained)
+    if out is not None: _require_json(about)
     return _train_and_save(faces.reduce(groups), arch, recipe, epochs, seed, device, out, about, force)
+
+def _require_writable(out):
+    "`FaceError` before training if the folder `out` could not be made after it"
+    there = next(o for o in out.absolute().parents if o.exists())
+    try: tempfile.TemporaryFile(dir=there).close()
+    except OSError as problem: raise FaceError(f'{out} cannot be written ({problem}): choose another folder') from None
+
+def _require_json(about):
+    "`FaceError` before training if what the run is begun with could not be saved"
+    try: json.dumps(about)
+    except (TypeError, ValueError) as problem:
+        raise FaceError(f'the recipe cannot be saved ({problem}): give plain numbers and words in Recipe(build=...)') from None
 
 def _begun(arch, groups, data, recipe, epochs, seed, pretrained=None):
     "What a run is begun with, as it is kept for going on"
