@@ -10,40 +10,93 @@ import argparse
 import re
 import sys
 import warnings
+from inspect import Parameter
+from typing import Annotated
+
+from fastcore.docments import ann_parts, docments
+from . import __version__
+
+# %% ../nbs/library/99_cli.ipynb #say
+def _plain(text, encoding: str | None = None) -> str:
+    "`text` in what `encoding` can show; the rest, and whatever is not printable, as escapes"
+    encoding = encoding or 'utf-8'
+    shown = ''.join(o if o.isprintable() else o.encode('unicode_escape').decode() for o in str(text))
+    return shown.encode(encoding, 'backslashreplace').decode(encoding)
+
+def _say(text, stream=None):
+    "Print the lines of `text` at once, to stdout or `stream`"
+    stream = stream or sys.stdout
+    encoding = getattr(stream, 'encoding', None)
+    print('\n'.join(_plain(o, encoding) for o in str(text).split('\n')), file=stream, flush=True)
+
+def _complain(problem):
+    "One line on stderr"
+    sentence = ' '.join(str(problem).split('\n'))
+    _say(f'fer_teach: {sentence}', sys.stderr)
 
 # %% ../nbs/library/99_cli.ipynb #learn-command
-def _learn(args):
+def _seed(text):
+    "A whole number from 0 on"
+    if not text.isdecimal(): raise argparse.ArgumentTypeError(f'{text} is no whole number from 0 on')
+    return int(text)
+
+def _learn(arch: str = 'mini_xception',  # see fer_teach archs
+           *,
+           classes: str = '7',  # 8, 7, 4, 2, a list such as happy,sad, or groups such as good=happy+surprise,bad=angry+sad
+           data: str = None,  # folder, archive or table of faces, or fer2013; drawn faces by default
+           recipe: str = 'default',  # see fer_teach archs
+           epochs: int = None,  # instead of the recipe's
+           seed: _seed = 0,  # of the weights and the order of the faces
+           pretrained: bool | None = None,  # begin with pretrained weights? As the recipe says by default
+           device: str = None,  # cpu, cuda or mps; the best that there is by default
+           resume: Annotated[str, 'RUN'] = None,  # go on with a run that was cut off
+           out: str = None,  # run folder; runs/<arch>-<classes>-<seed> by default
+           force: bool = False):  # replace what is there
+    "train a network and judge it"
     from pathlib import Path
     from fer_teach.core import FaceError
-    from fer_teach.runs import training_file
     from fer_teach.learn import learn_emotions
-    out = Path(args.resume or args.out or f'runs/{args.arch}-{re.sub("[^a-z0-9]+", "_", args.classes.lower())}-{args.seed}')
-    try: learn = learn_emotions(args.arch, args.classes, args.data, args.recipe, args.epochs, args.seed, args.pretrained, args.device, out, args.resume, args.force)
-    except (FaceError, KeyboardInterrupt) as problem:
-        if not training_file(out).exists(): raise
-        raise type(problem)(f'{str(problem) or "stopped"}; the last complete epoch is kept: go on with fer_teach learn --resume {out}') from None
+    folder = Path(resume or out or f'runs/{arch}-{re.sub("[^a-z0-9]+", "_", classes.lower())}-{seed}')
+    facts = dict(recipe=recipe, epochs=epochs, seed=seed, pretrained=pretrained, device=device)
+    try: learn = learn_emotions(arch, classes, data, **facts, out=folder, resume=resume, force=force)
+    except (FaceError, KeyboardInterrupt) as problem: raise _with_advice(problem, folder) from None
     _say_skipped(learn.skipped)
-    print(f'\n{learn.result!r}\n\nsaved in {out}: {", ".join(sorted(o.name for o in out.iterdir()))}')
+    _say(f'\n{learn.result!r}\n\nsaved in {folder}: {", ".join(sorted(o.name for o in folder.iterdir()))}')
 
-def _say_skipped(skipped):
-    more = f'; and {len(skipped) - 20:,} more' if len(skipped) > 20 else ''
-    if skipped: print(f'{len(skipped):,} files were skipped: ' + '; '.join(f'{name} ({why})' for name, why in skipped[:20]) + more, flush=True)
+def _with_advice(problem, folder):
+    "The same problem; if an epoch was kept in `folder`, with how to go on"
+    from fer_teach.runs import training_file
+    if not training_file(folder).exists(): return problem
+    advice = f'the last complete epoch is kept: go on with fer_teach learn --resume {folder}'
+    return type(problem)(f'{str(problem) or "stopped"}; {advice}')
+
+def _say_skipped(skipped, most=20):
+    "Name the files that were skipped, and why"
+    if not skipped: return
+    named = '; '.join(f'{name} ({why})' for name, why in skipped[:most])
+    more = f'; and {len(skipped) - most:,} more' if len(skipped) > most else ''
+    _say(f'{len(skipped):,} files were skipped: {named}{more}')
 
 # %% ../nbs/library/99_cli.ipynb #predict-command
-def _predict(args):
+def _predict(*pictures: Annotated[str, '[RUN] PICTURE'],  # pictures with a face; before them, if it is not the network that comes with fer_teach, the run folder of yours
+             no_crop: bool = False,  # take the picture as it is, instead of its largest face
+             device: str = 'cpu'):  # cpu, cuda or mps; cpu by default
+    "name the expression in pictures"
     from fer_teach.core import FaceError
     from fer_teach.runs import load_emotions
-    run, pictures = _run_and_pictures(args.pictures)
-    learn, failed = load_emotions(run, device=args.device), 0
+    run, pictures = _run_and_pictures(pictures)
+    learn, failed = load_emotions(run, device=device), 0
     for picture in pictures:
-        try: _, probabilities = learn.predict_emotion(_face(picture, learn, args.no_crop))
+        try: _say(_answer(picture, learn.predict_emotion(_face(picture, learn, no_crop))[1]))
         except FaceError as problem:
             failed += 1
-            print(f'fer_teach: {problem}', file=sys.stderr)
-            continue
-        ranked = sorted(probabilities.items(), key=lambda o: -o[1])
-        print(f'{picture}: {ranked[0][0]}  (' + ', '.join(f'{name} {p:.1%}' for name, p in ranked) + ')', flush=True)
+            _complain(problem)
     return 2 if failed else 0
+
+def _answer(picture, probabilities):
+    "One line: the picture, its likeliest class, and every class with its probability"
+    ranked = sorted(probabilities.items(), key=lambda o: -o[1])
+    return f'{picture}: {ranked[0][0]}  ({", ".join(f"{name} {p:.1%}" for name, p in ranked)})'
 
 def _run_and_pictures(names):
     "The run folder or the name of a network, if `names` begins with one, and the pictures"
@@ -51,7 +104,8 @@ def _run_and_pictures(names):
     from fer_teach.core import FaceError
     first = Path(names[0])
     if first.is_file() or (first.suffix and not first.exists()): return 'wink', names
-    if len(names) == 1: raise FaceError(f'there is no picture to look at: fer_teach predict {names[0]} PICTURE')
+    if len(names) == 1:
+        raise FaceError(f'there is no picture to look at: fer_teach predict {names[0]} PICTURE')
     return names[0], names[1:]
 
 def _face(picture, learn, no_crop):
@@ -61,121 +115,170 @@ def _face(picture, learn, no_crop):
     return largest_face(picture, learn.arch.size)
 
 # %% ../nbs/library/99_cli.ipynb #explain-command
-def _explain(args):
+def _explain(*pictures: Annotated[str, '[RUN] PICTURE'],  # as those of fer_teach predict
+             no_crop: bool = False,  # take the picture as it is, instead of its largest face
+             out: str = 'why.png',  # figure to write
+             method: str = 'GradCAM',  # how to find evidence; an unknown one names those that there are
+             target: str = None,  # class to find evidence for; the predicted one by default
+             device: str = 'cpu',  # cpu, cuda or mps; cpu by default
+             force: bool = False):  # replace what is there
+    "show where a network finds its evidence"
     from pathlib import Path
     import numpy as np
-    from fer_teach.core import FaceError
     from fer_teach.runs import load_emotions
-    if Path(args.out).exists() and not args.force: raise FaceError(f'{args.out} exists already: choose another name, or replace it with --force')
-    if Path(args.out).suffix.lower() not in ('.png', '.svg', '.pdf'): raise FaceError(f'{args.out} must end in .png, .svg or .pdf')
-    run, pictures = _run_and_pictures(args.pictures)
-    learn = load_emotions(run, device=args.device)
-    faces = pictures if args.no_crop else np.stack([_face(o, learn, False) for o in pictures])
-    explanation = learn.explain(faces, args.method, args.target)
-    Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-    explanation.show(columns=min(7, len(explanation)), labelled=False)[0, 0].figure.savefig(args.out, dpi=150)
-    print(f'{args.out}: evidence for {", ".join(explanation.classes)}')
+    _check_figure(out, force)
+    run, pictures = _run_and_pictures(pictures)
+    learn = load_emotions(run, device=device)
+    faces = pictures if no_crop else np.stack([_face(o, learn, False) for o in pictures])
+    explanation = learn.explain(faces, method, target)
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    axes = explanation.show(columns=min(7, len(explanation)), labelled=False)
+    axes[0, 0].figure.savefig(out, dpi=150)
+    _say(f'{out}: evidence for {", ".join(explanation.classes)}')
 
-def _archs(args):
+def _check_figure(out, force):
+    "Complain before the work if the figure cannot be written to `out`"
+    from pathlib import Path
+    from fer_teach.core import FaceError
+    if Path(out).exists() and not force:
+        raise FaceError(f'{out} exists already: choose another name, or replace it with --force')
+    if Path(out).suffix.lower() not in ('.png', '.svg', '.pdf'):
+        raise FaceError(f'{out} must end in .png, .svg or .pdf')
+
+def _archs():
+    "list networks, their sizes and recipes"
     from fer_teach.archs import list_archs
-    print(list_archs().to_string())
+    _say(list_archs().to_string())
 
 # %% ../nbs/library/99_cli.ipynb #benchmark-command
-def _benchmark(args):
+def _benchmark(name: str,  # see fer_teach archs
+               *,
+               classes: str = '7',  # as those of fer_teach learn
+               data: str = 'fer2013',  # folder, archive or table of faces, or fer2013
+               recipe: str = 'default',  # see fer_teach archs
+               epochs: int = None,  # instead of the recipe's
+               images: int = None,  # of baselines: fit to so many training images at most
+               seeds: list[_seed] = [0],  # a row for each
+               note: str = '',  # kept in the row
+               out: str = None,  # CSV to append to; the project's own by default
+               keep: Annotated[str, 'DIR'] = None,  # folder for the runs of networks; one that was cut off there goes on
+               judge: Annotated[list[str], 'CLASSES'] = []):  # coarser schemes to judge each network on as well, a row each; one that is whole in --keep is not trained again
+    "measure a network or baseline, a leaderboard row per seed"
     from fer_teach.benchmarking import benchmark
-    benchmark(args.name, args.classes, args.data, args.recipe, args.epochs, args.images, args.seeds, args.note, args.out, args.keep, args.judge)
+    benchmark(name, classes, data, recipe, epochs, images, seeds, note, out, keep, judge)
 
-def _leaderboard(args):
+_SHOWN = ('method recipe classes trained_on data accuracy low high clean_accuracy macro_f1 published '
+          'seed epochs seconds').split()
+
+def _leaderboard(*, file: str = None):  # CSV to read; the project's own by default
+    "print the measured rows beside the published figures"
     from pathlib import Path
     from fer_teach.core import FaceError
     from fer_teach.leaderboard import read_leaderboard
-    if args.file and not Path(args.file).is_file(): raise FaceError(f'{args.file} does not exist: check the path')
-    rows = read_leaderboard(args.file)
-    if not len(rows): return print('the leaderboard has no rows yet: fer_teach benchmark adds them')
+    if file and not Path(file).is_file(): raise FaceError(f'{file} does not exist: check the path')
+    rows = read_leaderboard(file)
+    if not len(rows): return _say('the leaderboard has no rows yet: fer_teach benchmark adds them')
     for column in ('classes', 'trained_on'): rows[column] = rows[column].str.split().str.len()
     rows['trained_on'] = rows.trained_on.where(rows.trained_on > 0, rows.classes)
-    shown = ['method', 'recipe', 'classes', 'trained_on', 'data', 'accuracy', 'low', 'high', 'clean_accuracy', 'macro_f1', 'published', 'seed', 'epochs', 'seconds']
-    print(rows.sort_values(['classes', 'accuracy'], ascending=False)[shown].astype(dict(epochs=object, seconds=object)).fillna('').to_string(index=False))
+    rows = rows.sort_values(['classes', 'accuracy'], ascending=False)[_SHOWN]
+    _say(rows.astype(dict(epochs=object, seconds=object)).fillna('').to_string(index=False))
 
 # %% ../nbs/library/99_cli.ipynb #audit-command
-def _audit(args):
-    import pandas as pd
+def _audit(path: str,  # folder, archive or table of faces, or fer2013
+           *,
+           out: str = None):  # folder for the table, the figure and the images behind each count
+    "find what is wrong with a set of faces"
     from pathlib import Path
-    from fer_teach.core import FaceError
     from fer_teach.auditing import audit
-    from fer_teach.core import write_folder
+    from fer_teach.core import FaceError, write_folder
     from fer_teach.readers import find_faces
-    if args.out and Path(args.out).exists(): raise FaceError(f'{args.out} exists already: choose another folder')
-    faces = find_faces(args.path)
-    print(repr(faces), flush=True)
+    if out and Path(out).exists(): raise FaceError(f'{out} exists already: choose another folder')
+    faces = find_faces(path)
+    _say(repr(faces))
     _say_skipped(faces.skipped)
     report = audit(faces)
-    print(f'\n{report!r}')
-    if args.out: print(f'\nsaved in {write_folder(args.out, lambda folder: _save_audit(folder, report, pd))}: audit.csv, audit.png, images.csv')
+    _say(f'\n{report!r}')
+    if not out: return
+    folder = write_folder(out, lambda folder: _save_audit(folder, report))
+    _say(f'\nsaved in {folder}: audit.csv, audit.png, images.csv')
 
-def _save_audit(folder, report, pd):
-    report.table.to_csv(folder/'audit.csv')
+def _save_audit(folder, report):
+    "The counts, their figure and the images behind each; names that are no UTF-8 are escaped"
+    import pandas as pd
+    report.table.to_csv(folder/'audit.csv', errors='backslashreplace')
     report.plot()[0].figure.savefig(folder/'audit.png', dpi=150)
-    images = [report.images(name).assign(finding=name) for name in report.rows if name != 'different images']
-    skipped = pd.DataFrame([dict(finding='skipped', source=name, label=why) for name, why in report.faces.skipped])
-    pd.concat([*images, skipped]).to_csv(folder/'images.csv', index=False)
+    found = [o for o in report.rows if o != 'different images']
+    images = [report.images(name).assign(finding=name) for name in found]
+    skipped = [dict(finding='skipped', source=name, label=why) for name, why in report.faces.skipped]
+    table = pd.concat([*images, pd.DataFrame(skipped)])
+    table.to_csv(folder/'images.csv', index=False, errors='backslashreplace')
 
 # %% ../nbs/library/99_cli.ipynb #parser
-def _seed(text):
-    if not text.isdecimal(): raise argparse.ArgumentTypeError(f'{text} is no whole number from 0 on')
-    return int(text)
+_COMMANDS = {  # each command and an example
+    _learn: 'fer_teach learn wink --classes 4 --data fer2013.zip --out run1',
+    _predict: 'fer_teach predict run1 a.png b.jpg',
+    _explain: 'fer_teach explain run1 a.png --target happy --out why.png',
+    _audit: 'fer_teach audit fer2013.zip --out findings',
+    _archs: 'fer_teach archs',
+    _benchmark: 'fer_teach benchmark svm --classes 4 --data fer2013.zip --out rows.csv',
+    _leaderboard: 'fer_teach leaderboard --file rows.csv'}
+
+class _Parser(argparse.ArgumentParser):
+    "A parser whose complaints hold no control characters"
+    def error(self, message): super().error(_plain(message, sys.stderr.encoding))
+
+def _kind(annotation) -> dict:
+    "What argparse is told about an argument of this type"
+    if annotation is bool: return dict(action='store_true')
+    if annotation == bool | None: return dict(action=argparse.BooleanOptionalAction)
+    many = getattr(annotation, '__args__', None)  # list[int] takes one or more
+    return dict(type=many[0], nargs='+') if many else dict(type=annotation)
+
+def _arguments(function):
+    "The names or flags, and the options for argparse, of each argument of a command"
+    for name, o in docments(function, full=True, returns=False).items():
+        annotation, metavar = ann_parts(o.anno)
+        options = _kind(annotation) | dict(help=o.docment.replace('%', '%%'))
+        if metavar: options['metavar'] = metavar[0]
+        required = o.default is Parameter.empty
+        if not required: options['default'] = o.default
+        if o.kind is Parameter.VAR_POSITIONAL: yield name, options | dict(nargs='+')
+        elif o.kind is Parameter.KEYWORD_ONLY: yield f'--{name.replace("_", "-")}', options
+        else: yield name, options | ({} if required else dict(nargs='?'))
 
 def _parser():
-    parser = argparse.ArgumentParser('fer_teach', description='Learn, and use, facial expression recognition.')
+    parser = _Parser('fer_teach', description='Learn, and use, facial expression recognition.')
+    parser.add_argument('--version', action='version', version=f'fer_teach {__version__}')
     commands = parser.add_subparsers(required=True, metavar='command')
-    def command(name, run, about, *arguments):
-        sub = commands.add_parser(name, help=about, description=about)
-        sub.set_defaults(run_command=run)
-        for flags, options in arguments: sub.add_argument(*flags.split(), **options)
-    pictures = ('pictures', dict(nargs='+', metavar='[RUN] PICTURE', help='pictures with a face; before them, if it is not the network that comes with fer_teach, the run folder of yours'))
-    no_crop = ('--no-crop', dict(action='store_true', help='take the picture as it is, instead of its largest face'))
-    device = ('--device', dict(default='cpu', help='cpu, cuda or mps; cpu by default'))
-    force = ('--force', dict(action='store_true', help='replace what is there'))
-    command('learn', _learn, 'train a network and judge it', ('arch', dict(nargs='?', default='mini_xception', help='see fer_teach archs')),
-            ('--classes', dict(default='7', help='8, 7, 4, 2, a list such as happy,sad, or groups such as good=happy+surprise,bad=angry+sad')),
-            ('--data', dict(help='folder, archive or table of faces, or fer2013; drawn faces by default')),
-            ('--recipe', dict(default='default', help='see fer_teach archs')), ('--epochs', dict(type=int, help="instead of the recipe's")),
-            ('--seed', dict(type=_seed, default=0)), ('--pretrained', dict(action=argparse.BooleanOptionalAction, help='begin with pretrained weights? As the recipe says by default')),
-            ('--device', dict(help='cpu, cuda or mps; the best that there is by default')), ('--resume', dict(metavar='RUN', help='go on with a run that was cut off')), ('--out', dict(help='run folder; runs/<arch>-<classes>-<seed> by default')), force)
-    command('predict', _predict, 'name the expression in pictures', pictures, no_crop, device)
-    command('explain', _explain, 'show where a network finds its evidence', pictures, no_crop, ('--out', dict(default='why.png', help='figure to write')),
-            ('--method', dict(default='GradCAM')), ('--target', dict(help='class to find evidence for; the predicted one by default')), device, force)
-    command('audit', _audit, 'find what is wrong with a set of faces', ('path', dict(help='folder, archive or table of faces, or fer2013')),
-            ('--out', dict(help='folder for the table, the figure and the images behind each count')))
-    command('archs', _archs, 'list networks, their sizes and recipes')
-    command('benchmark', _benchmark, 'measure a network or baseline, a leaderboard row per seed', ('name', dict(help='see fer_teach archs')),
-            ('--classes', dict(default='7')), ('--data', dict(default='fer2013')), ('--recipe', dict(default='default')),
-            ('--epochs', dict(type=int)), ('--images', dict(type=int, help='of baselines: fit to so many training images at most')),
-            ('--seeds', dict(type=_seed, nargs='+', default=[0])), ('--note', dict(default='')), ('--out', dict(help="CSV to append to; the project's own by default")),
-            ('--keep', dict(metavar='DIR', help='folder for the runs of networks; one that was cut off there goes on')),
-            ('--judge', dict(nargs='+', default=[], metavar='CLASSES', help='coarser schemes to judge each network on as well, a row each; one that is whole in --keep is not trained again')))
-    command('leaderboard', _leaderboard, 'print the measured rows beside the published figures', ('--file', dict(help="CSV to read; the project's own by default")))
+    for function, example in _COMMANDS.items():
+        about = function.__doc__
+        sub = commands.add_parser(function.__name__[1:], help=about, description=about, epilog=f'example: {example}')
+        sub.set_defaults(run_command=function)
+        for name, options in _arguments(function): sub.add_argument(name, **options)
     return parser
 
 # %% ../nbs/library/99_cli.ipynb #main
 def _parse(argv):
-    "Arguments of a command; pictures may stand on both sides of an option, which argparse alone does not allow"
+    "A command and its arguments; pictures may stand on both sides of an option, unlike in argparse"
     parser = _parser()
     args, more = parser.parse_known_args(argv)
-    if more and ('pictures' not in args or any(o.startswith('-') for o in more)): parser.error(f'unrecognized arguments: {" ".join(more)}')
-    if more: args.pictures += more
-    return args
+    args = vars(args)
+    if more and ('pictures' not in args or any(o.startswith('-') for o in more)):
+        parser.error(f'unrecognized arguments: {" ".join(more)}')
+    pictures = args.pop('pictures', []) + more
+    return args.pop('run_command'), pictures, args
 
 def main(argv=None) -> int:
     "The `fer_teach` command; returns its exit code"
-    args = _parse(argv)
+    command, pictures, options = _parse(argv)
     warnings.simplefilter('ignore')
-    try: return args.run_command(args) or 0
+    try: return command(*pictures, **options) or 0
     except KeyboardInterrupt as problem:
-        print(f'\nfer_teach: {str(problem) or "stopped; nothing more was done"}', file=sys.stderr)
+        print(file=sys.stderr)
+        _complain(str(problem) or 'stopped; nothing more was done')
         return 130
     except Exception as problem:
         from fer_teach.core import FaceError
         if not isinstance(problem, (FaceError, OSError)): raise
-        print(f'fer_teach: {problem}', file=sys.stderr)
+        _complain(problem)
         return 2

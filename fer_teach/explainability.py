@@ -9,9 +9,9 @@ __all__ = ['CAMS', 'PIXEL_METHODS', 'METHODS', 'PLACEBOS', 'ClassScores', 'map_s
            'show_filters', 'feature_maps', 'show_feature_maps']
 
 # %% ../nbs/70_explainability.ipynb #imports
-import io
-from contextlib import redirect_stderr
 from dataclasses import dataclass
+from threading import RLock
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,12 +20,14 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from fastcore.basics import patch
+from pytorch_grad_cam import ablation_cam, score_cam
 from pytorch_grad_cam import AblationCAM, EigenCAM, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, RandomCAM, ScoreCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from .core import FaceError, unknown
 from .data import Faces, emotion_name
 from .pictures import as_faces
 from .drawn import REGIONS
+from fastai.callback.hook import hook_outputs
 from fastai.learner import Learner
 from fastai.torch_core import no_random
 
@@ -52,21 +54,21 @@ def _probabilities(learn, faces):
     return out
 
 # %% ../nbs/70_explainability.ipynb #cam-layer
+_ALONE = RLock()  # hooks, gradients and random numbers belong to all threads: one explains at a time
+
 def map_sizes(learn: Learner) -> dict:  # {layer name: (channels, h, w)}, in the order in which they compute
     "The layers of the network that give maps, and the size of these"
-    sizes, hooks = {}, []
+    sizes = {}
     def watch(name):
         def note(module, inputs, output):
             if isinstance(output, torch.Tensor) and output.ndim == 4: sizes[name] = tuple(output.shape[1:])
         return note
-    for name, module in learn.model.named_modules():
-        if name: hooks.append(module.register_forward_hook(watch(name)))
     blank = as_faces(np.zeros((learn.arch.size, learn.arch.size), np.uint8), learn.vocab)
-    learn.model.eval()
-    try:
-        with torch.no_grad(): learn.model(_inputs(learn, blank)[0])
-    finally:
-        for hook in hooks: hook.remove()
+    with _ALONE, torch.no_grad():
+        hooks = [o.register_forward_hook(watch(name)) for name, o in learn.model.named_modules() if name]
+        try: learn.model.eval()(_inputs(learn, blank)[0])
+        finally:
+            for hook in hooks: hook.remove()
     return sizes
 
 def cam_layer(learn: Learner) -> str:
@@ -79,13 +81,14 @@ def cam_layer(learn: Learner) -> str:
 
 # %% ../nbs/70_explainability.ipynb #cams
 CAMS = {o.__name__: o for o in (GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, ScoreCAM, EigenCAM, AblationCAM, RandomCAM)}
+ablation_cam.tqdm = score_cam.tqdm = SimpleNamespace(tqdm=iter)  # a progress bar per face is noise
 
 def class_activation_map(kind: str,  # one of CAMS
                          model: ClassScores, layer: str, x: torch.Tensor, chosen: torch.Tensor) -> np.ndarray:  # (n, h, w)
     "A weighted sum of the maps of `layer`, for the class `chosen` (n,) of each input"
     cam = CAMS[kind](model, [model.model.get_submodule(layer)], reshape_transform=torch.Tensor.contiguous)
-    try:  # grad-cam draws a progress bar for every face; a frozen body has gradients only if its input asks for them
-        with redirect_stderr(io.StringIO()): return cam(x.requires_grad_(), [ClassifierOutputTarget(int(o)) for o in chosen])
+    try:  # a frozen body has gradients only if its input asks for them
+        return cam(x.requires_grad_(), [ClassifierOutputTarget(int(o)) for o in chosen])
     finally: cam.activations_and_grads.release()
 
 # %% ../nbs/70_explainability.ipynb #input-gradient
@@ -165,13 +168,13 @@ def _saliency(learn, model, method, faces, chosen):
     "Maps (n, h, w) in 0..1 of `method` for the classes `chosen` (n,), with `model` in place of the learner's own"
     if method not in METHODS: raise unknown('method', method, METHODS)
     layer, maps, chosen = cam_layer(learn) if method in CAMS else None, [], torch.as_tensor(chosen)
-    model.eval()
-    with torch.enable_grad(), no_random(0, reproducible=False):
+    with _ALONE, torch.enable_grad(), no_random(0, reproducible=False):
+        model.eval()
         for x, classes in zip(_inputs(learn, faces), chosen.split(64)):
             classes = classes.to(x.device)
             found = class_activation_map(method, model, layer, x, classes) if layer else PIXEL_METHODS[method](model, x, classes)
             maps.append(torch.as_tensor(found).detach().cpu().float())
-    model.zero_grad()
+        model.zero_grad()
     maps = torch.cat(maps).nan_to_num()
     return (maps/maps.amax((1, 2), keepdim=True).clamp(min=1e-9)).numpy()
 
@@ -196,9 +199,11 @@ def explain(self: Learner,
            ) -> Explanation:
     "Where the network finds the evidence for a class in each of `images`; `FaceError` if `method` does not suit the network"
     faces, model = as_faces(images, self.vocab, self.arch.size), ClassScores(self.model).eval()
-    probabilities = _probabilities(self, faces)
-    chosen = _targets(self.vocab, probabilities, target)
-    maps = _at_size(_saliency(self, model, method, faces, chosen), faces.pixels.shape[1:3])
+    with _ALONE:
+        probabilities = _probabilities(self, faces)
+        chosen = _targets(self.vocab, probabilities, target)
+        found = _saliency(self, model, method, faces, chosen)
+    maps = _at_size(found, faces.pixels.shape[1:3])
     return Explanation(maps, tuple(self.vocab[o] for o in chosen), probabilities, faces, self.vocab, method)
 
 # %% ../nbs/70_explainability.ipynb #show
@@ -323,13 +328,12 @@ def feature_maps(learn: Learner, face,  # one face, in any form that `explain` t
                  layer: str | None = None,  # see `map_sizes`; the layer for CAMs by default
                 ) -> np.ndarray:  # (channels, h, w)
     "What a layer makes of one face"
-    layer, sizes, found = layer or cam_layer(learn), map_sizes(learn), []
+    layer, sizes = layer or cam_layer(learn), map_sizes(learn)
     if layer not in sizes: raise unknown('layer', layer, sizes)
-    hook = learn.model.get_submodule(layer).register_forward_hook(lambda module, inputs, output: found.append(output))
-    try:
-        with torch.no_grad(): learn.model.eval()(_inputs(learn, as_faces(face, learn.vocab, learn.arch.size)[0])[0])
-    finally: hook.remove()
-    return found[0][0].cpu().numpy()
+    x = _inputs(learn, as_faces(face, learn.vocab, learn.arch.size)[0])[0]
+    with _ALONE, torch.no_grad(), hook_outputs([learn.model.get_submodule(layer)]) as hooks:
+        learn.model.eval()(x)
+        return hooks.stored[0][0].cpu().numpy()
 
 # %% ../nbs/70_explainability.ipynb #show-feature-maps
 def show_feature_maps(learn: Learner, face, layer: str | None = None, n: int = 32, columns: int = 16):

@@ -35,7 +35,7 @@ SCORES = dict(  # what each score measures, and whether more is better
     insertion=('mean probability while the brightest pixels are put back', True),
     road=('probability kept without the darkest pixels, less that kept without the brightest, halved', True),
     mirror=('rank correlation with the map of the mirrored face', True),
-    sanity=('rank correlation with the map of a network whose weights are random', False))
+    sanity=('distance from 0 of the rank correlation with the map of a random network', False))
 
 # %% ../nbs/72_grading.ipynb #interval
 def mean_interval(values: np.ndarray,  # one per face, nan where it does not apply
@@ -101,13 +101,14 @@ def map_similarity(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # (n,) in -1..1
 
 def sanity_check(learn: Learner, faces: Faces, methods=('GradCAM', 'InputGradient', 'GuidedBackprop', 'Gaussian'),
                  steps: int = 5) -> pd.DataFrame:  # one row per number of random layers, one column per method
-    "The mean similarity of each method's maps to its own on networks whose last layers are random"
+    "How far each method's maps still correlate, up or down, with its own when last layers are random"
     layers = sum(hasattr(o, 'reset_parameters') for o in learn.model.modules())
     chosen, rows = _probabilities(learn, faces).argmax(1), {}
     before = {o: _saliency(learn, ClassScores(learn.model), o, faces, chosen) for o in methods}
     for top in np.unique(np.linspace(0, layers, steps).astype(int)):
         model = ClassScores(randomised(learn.model, top))
-        rows[int(top)] = {o: map_similarity(before[o], _saliency(learn, model, o, faces, chosen)).mean() for o in methods}
+        now = {o: _saliency(learn, model, o, faces, chosen) for o in methods}
+        rows[int(top)] = {o: np.abs(map_similarity(before[o], now[o])).mean() for o in methods}
     return pd.DataFrame(rows).T.rename_axis('random layers')
 
 # %% ../nbs/72_grading.ipynb #score-explanations
@@ -122,7 +123,8 @@ def _scores(learn, model, method, faces, chosen, road):
     mirrored = replace(faces, pixels=np.ascontiguousarray(faces.pixels[:, :, ::-1]))
     found['mirror'] = map_similarity(maps[:, :, ::-1], _saliency(learn, model, method, mirrored, chosen))
     if (maps.max((1, 2)) == 0).all(): raise FaceError(f'{method} finds no evidence in any of these faces: there is nothing to score')
-    found['sanity'] = map_similarity(maps, _saliency(learn, ClassScores(randomised(learn.model)), method, faces, chosen))
+    anew = _saliency(learn, ClassScores(randomised(learn.model)), method, faces, chosen)
+    found['sanity'] = np.abs(map_similarity(maps, anew))  # a negative print of a map still shows it
     return found
 
 def score_explanations(learn: Learner,
