@@ -21,7 +21,6 @@ from fer_teach.app import drawn_video
 from fer_teach.core import FaceError
 from fer_teach.drawn import drawn_faces
 
-CHROMIUM = os.environ.get('CHROMIUM') or shutil.which('chromium') or shutil.which('google-chrome')
 CELL = 'from fer_teach.all import load_emotions\nfrom fer_teach.app import EmotionApp\nEmotionApp(load_emotions("run"))'
 
 
@@ -79,16 +78,9 @@ def test_largest_comes_first():
     assert len(boxes) == 2 and boxes[0][0] > 280 > boxes[1][0]
 
 
-def need_browser():
-    if CHROMIUM: return
-    if os.environ.get('CI') == 'true': pytest.fail('CI must have Chromium: install it, or name it in CHROMIUM')
-    pytest.skip('there is no Chromium on this machine')
-
-
 @pytest.fixture(scope='module')
-def place(tmp_path_factory):
+def place(tmp_path_factory, chromium):
     "A folder with a model, a notebook, and what the camera shows"
-    need_browser()
     from fer_teach.learn import learn_emotions
     folder = tmp_path_factory.mktemp('app')
     learn_emotions('mini_xception', 4, drawn_faces(350, difficulty='easy'), epochs=1, out=folder/'run')
@@ -124,12 +116,12 @@ def lab(place):
         server.wait(20)
 
 
-def open_app(lab, place, *flags, camera=True):
+def open_app(lab, place, chromium, *flags, camera=True):
     "(playwright, browser, page with the running app)"
     from playwright.sync_api import sync_playwright
     driver = sync_playwright().start()
     fake = ['--use-fake-device-for-media-stream', f'--use-file-for-fake-video-capture={place/"camera.y4m"}'] if camera else []
-    browser = driver.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox', '--disable-gpu', *fake, *flags])
+    browser = driver.chromium.launch(executable_path=chromium, args=['--no-sandbox', '--disable-gpu', *fake, *flags])
     page = browser.new_page(viewport=dict(width=1200, height=900))
     page.set_default_timeout(120_000)
     page.goto(lab)
@@ -142,10 +134,10 @@ def open_app(lab, place, *flags, camera=True):
 
 
 @pytest.fixture(scope='module')
-def app(lab, place, request):
+def app(lab, place, chromium, request):
     "The page with the app, one for all tests whose browser has the same flags: opening JupyterLab takes most of the time"
     flags, camera, where = getattr(request, 'param', (['--use-fake-ui-for-media-stream'], True, 'lab/tree'))
-    driver, browser, page = open_app(lab.format(where), place, *flags, camera=camera)
+    driver, browser, page = open_app(lab.format(where), place, chromium, *flags, camera=camera)
     yield page
     browser.close()
     driver.stop()

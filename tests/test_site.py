@@ -13,7 +13,6 @@ from urllib.parse import unquote, urldefrag
 import pytest
 
 ROOT = Path(__file__).parent.parent
-CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
 FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
 LINKS = """() => ({
   links: [...document.querySelectorAll('a[href]')].map(o => [o.href, o.innerText.trim()]),
@@ -54,15 +53,12 @@ def url(built):
 
 
 @pytest.fixture(scope='module')
-def browser():
-    if CHROMIUM is None:
-        if os.environ.get('CI') == 'true': pytest.fail('CI must have Chromium: apt-get install chromium')
-        pytest.skip('there is no Chromium here: apt-get install chromium')
+def browser(chromium):
     from playwright.sync_api import sync_playwright
     with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
+        opened = play.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield opened
+        opened.close()
 
 
 @pytest.fixture
