@@ -11,10 +11,8 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from fastcore.basics import patch
 from .core import FaceError, read_tensors
 from .data import EMOTIONS, Faces, class_groups
-from .pictures import as_faces
 from .readers import find_faces
 from .recipes import Recipe
 from .learner import train
@@ -102,14 +100,3 @@ def learn_baseline(name: str,  # one of ALL_BASELINES
     "Fit a baseline, and judge it"
     faces = find_faces(data, seed)
     return fit_baseline(faces.reduce(class_groups(classes, faces.vocab)), find_baseline(name, ALL_BASELINES), recipe, images, seed, report)
-
-# %% ../nbs/library/92_learn.ipynb #predict
-@patch
-def predict_emotion(self: Learner,
-                    picture,  # a path, a PIL image or uint8 pixels (h, w) or (h, w, 3) of one face
-                   ) -> tuple:  # (class, {class: probability})
-    "The expression that people would most likely see in `picture`, and the probability of each class"
-    faces = as_faces(picture, self.vocab, self.arch.size)
-    if len(faces) != 1: raise FaceError(f'these are {len(faces)} pictures: give one, or ask learn.probabilities(as_faces(pictures))')
-    p = self.probabilities(faces)[0]
-    return self.vocab[p.argmax()], {name: float(o) for name, o in zip(self.vocab, p)}

@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from .core import FaceError, check_free, write_folder
 from .data import EMOTIONS
+from .pictures import as_faces
 from .drawn import drawn_faces
 from .recipes import Recipe, build_network, on_meta
 from .learner import find_device
@@ -175,3 +176,14 @@ class _NoData:
     "Stands where a Learner has its loaders, until the user sets `learn.dls`"
     def __init__(self, device): self.device, self.path = device, Path('.')
     def __getitem__(self, i): raise FaceError('a loaded model has no data to train on: set learn.dls = face_loaders(faces)')
+
+# %% ../nbs/library/91_runs.ipynb #predict
+@patch
+def predict_emotion(self: Learner,
+                    picture,  # a path, a PIL image or uint8 pixels (h, w) or (h, w, 3) of one face
+                   ) -> tuple:  # (class, {class: probability})
+    "The expression that people would most likely see in `picture`, and the probability of each class"
+    faces = as_faces(picture, self.vocab, self.arch.size)
+    if len(faces) != 1: raise FaceError(f'these are {len(faces)} pictures: give one, or ask learn.probabilities(as_faces(pictures))')
+    p = self.probabilities(faces)[0]
+    return self.vocab[p.argmax()], {name: float(o) for name, o in zip(self.vocab, p)}
