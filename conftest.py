@@ -41,6 +41,7 @@ def chromium():
     "The browser's program; without it the tests that need one are skipped, and the last line says so"
     names = (os.environ.get('CHROMIUM'), 'chromium', 'chromium-browser', 'google-chrome')
     found = next(filter(None, (shutil.which(o) for o in names if o)), None)
+    if found is None and os.environ.get('CI') == 'true': pytest.fail('CI must have Chromium: apt-get install chromium')
     if found is None: pytest.skip(BROWSER_MISSING)
     return found
 
