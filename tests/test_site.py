@@ -164,7 +164,7 @@ def test_nothing_overflows_on_a_phone(built, url, tab):
         assert tab.evaluate('document.documentElement.scrollWidth') <= 390, name
     tab.goto(url + 'index.html')
     tab.get_by_role('button', name='Toggle sidebar navigation').click()
-    tab.get_by_role('link', name='Data', exact=True).first.click()
+    tab.locator('#quarto-sidebar').get_by_role('link', name='One table of faces').click()
     assert tab.url == url + 'data.html'
 
 
