@@ -1,15 +1,19 @@
 "Data sets that were made to do harm, or that broke on the way: each ends in one sentence, soon and in little memory."
-import io
+import copy
+import json
 import os
+import pickle
 import struct
 import subprocess
 import sys
 import tarfile
 import zipfile
 
+import numpy as np
 import pytest
 
 from fer_teach.core import FaceError, shown
+from fer_teach.data import Faces
 from fer_teach.readers import join_ferplus, read_faces
 from tests.test_data import VOTES, png, spoiled, table, tarred, written, yolo, zipped
 
@@ -180,3 +184,40 @@ def test_zip_entry_that_unpacks_to_more(tmp_path):
     for kind in ('<Q', '<L'): whole = whole.replace(struct.pack(kind, 2**30), struct.pack(kind, 5000))
     (tmp_path/'a.zip').write_bytes(whole)
     cheap(tmp_path/'a.zip', 'pictures cannot be read')
+
+
+# --- a table of faces cannot be changed
+
+def few(pixels=None, **kwargs):
+    pixels = np.zeros((3, 4, 4), np.uint8) if pixels is None else pixels
+    columns = dict(labels=np.array([0, 0, 1]), vocab=('happy', 'sad'), usage=np.array(['train', 'test', 'test']), source=np.array(['a', 'b', 'c']))
+    return Faces(pixels, **columns | kwargs)
+
+
+def test_the_callers_array_stays_theirs():
+    mine = np.zeros((3, 4, 4), np.uint8)
+    for pixels in (mine, mine[:], np.broadcast_to(mine, (3, 4, 4))):
+        faces = few(pixels)
+        mine[:] += 1
+        assert mine.flags.writeable and (faces.pixels == mine - 1).all() and not faces.pixels.flags.writeable
+    assert np.shares_memory(faces[1:].pixels, faces.pixels)
+
+
+@pytest.mark.parametrize('again', [copy.copy, copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o)), lambda o: o[:2]])
+def test_copies_cannot_be_changed(again):
+    faces = again(few())
+    for name in ('pixels', 'labels', 'usage', 'source'):
+        with pytest.raises(ValueError, match='read-only'): getattr(faces, name)[0] = 0
+    for change in (lambda o: o.update(a=1), lambda o: o.pop('happy'), lambda o: o.clear(), lambda o: o.__setitem__('a', 1), lambda o: o.__ior__({})):
+        with pytest.raises(TypeError, match='cannot be changed'): change(faces.groups)
+    assert json.loads(json.dumps(faces.groups)) == dict(happy=['happy'], sad=['sad'])
+
+
+def test_loops_end():
+    assert [o.source[0] for o in few()] == ['a', 'b', 'c'] and few()[-1].source[0] == 'c'
+    for position in (3, -4):
+        with pytest.raises(IndexError, match='there is no image'): few()[position]
+
+
+def test_unknown_splits():
+    with pytest.raises(FaceError, match="unknown split 'trian': did you mean train"): few(usage=np.array(['train', 'trian', 'test']))
