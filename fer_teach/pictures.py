@@ -25,9 +25,16 @@ def upright(picture: Image.Image,
             mode: str = 'L',  # or 'RGB'
            ) -> Image.Image:
     "A PIL image as its camera held it, grey or RGB, transparency on white"
-    picture = ImageOps.exif_transpose(picture)
+    picture = _eight_bits(ImageOps.exif_transpose(picture))
     if picture.has_transparency_data: picture = Image.alpha_composite(Image.new('RGBA', picture.size, 'white'), picture.convert('RGBA'))
     return picture.convert(mode)
+
+def _eight_bits(picture):
+    "Pictures of 16 bits as 8; those of floats or 32 bits do not say what is white"
+    if picture.mode.startswith('I;16') or picture.mode == 'I' and picture.format == 'PNG':
+        return Image.fromarray((np.asarray(picture).astype(np.uint16) >> 8).astype(np.uint8))
+    if picture.mode in ('I', 'F'): raise ValueError('32 bits a pixel: scale it to 0 to 255 and save it with 8')
+    return picture
 
 def picture_pixels(picture: Image.Image, size: int = 48, rgb: bool = False) -> np.ndarray:
     "A PIL image as uint8 pixels (size, size) or (size, size, 3): turned upright, transparency on white"
@@ -64,13 +71,23 @@ def open_picture(picture,  # a path, bytes of a file, a PIL image, or uint8 pixe
                 ) -> Image.Image:  # grey
     "Any picture as grey, turned upright, transparency on white, the first frame of an animation; `FaceError` if it cannot be read"
     name = picture if isinstance(picture, (str, Path)) else 'this picture'
+    if isinstance(picture, (str, Path)) and Path(picture).is_dir(): raise FaceError(f'{name} is a folder: give a picture in it')
     try:
         if isinstance(picture, np.ndarray): picture = Image.fromarray(picture)
-        if not isinstance(picture, Image.Image): picture = Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture)
-        picture.draft('RGB', (longest, longest))  # a large JPEG is decoded at a half or a quarter of its size
+        if not isinstance(picture, Image.Image):
+            picture = Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture)
+            picture.draft('RGB', (longest, longest))  # a large JPEG is decoded at a half or a quarter of its size
+            if picture.width*picture.height > MAX_PICTURE: raise ValueError(f'{picture.width} x {picture.height} pixels')
+            if picture.has_transparency_data: picture = _shrunk(picture, longest)
         picture = upright(picture)
     except FileNotFoundError: raise FaceError(f'{name} does not exist: check the path') from None
     except Exception as problem: raise FaceError(f'{name} cannot be read as a picture ({type(problem).__name__}): give a JPEG or PNG') from None
+    picture.thumbnail((longest, longest))
+    return picture
+
+def _shrunk(picture, longest):
+    "Large transparent pictures are laid on white after they are shrunk, which takes a fraction of the memory"
+    picture = picture.convert('RGBA')
     picture.thumbnail((longest, longest))
     return picture
 

@@ -1,5 +1,6 @@
 "Data sets that were made to do harm, or that broke on the way: each ends in one sentence, soon and in little memory."
 import copy
+import io
 import json
 import os
 import pickle
@@ -11,9 +12,11 @@ import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fer_teach.core import FaceError, shown
 from fer_teach.data import Faces
+from fer_teach.pictures import crop_faces, open_picture, read_image
 from fer_teach.readers import join_ferplus, read_faces
 from tests.test_data import VOTES, png, spoiled, table, tarred, written, yolo, zipped
 
@@ -221,3 +224,38 @@ def test_loops_end():
 
 def test_unknown_splits():
     with pytest.raises(FaceError, match="unknown split 'trian': did you mean train"): few(usage=np.array(['train', 'trian', 'test']))
+
+
+# --- pictures
+
+def test_sixteen_bits(tmp_path):
+    grey = np.arange(0, 2**16, 2**16//(48*48), np.uint32)[:48*48].reshape(48, 48).astype(np.uint16)
+    for name in ('a.png', 'a.tif'):
+        Image.fromarray(grey).save(tmp_path/name)
+        assert (read_image(tmp_path/name) == grey >> 8).all()
+    Image.fromarray(grey.astype(np.float32)).save(tmp_path/'f.tif')
+    with pytest.raises(FaceError, match='cannot be read as a picture'): read_image(tmp_path/'f.tif')
+
+
+def test_jfif_is_read(tmp_path):
+    stream = io.BytesIO()
+    Image.new('L', (48, 48), 99).save(stream, 'JPEG')
+    assert len(read_faces(written(tmp_path, {f'{o}/a.jfif': stream.getvalue() for o in ('happy', 'sad')}))) == 2
+
+
+def test_the_callers_picture_keeps_its_size(tmp_path):
+    Image.new('RGB', (3000, 2400), 'grey').save(tmp_path/'a.jpg')
+    with Image.open(tmp_path/'a.jpg') as picture:
+        crop_faces(picture)
+        assert picture.size == (3000, 2400)
+
+
+def test_folder_as_picture(tmp_path):
+    with pytest.raises(FaceError, match='is a folder: give a picture in it'): open_picture(tmp_path)
+
+
+def test_large_pictures(tmp_path):
+    Image.new('RGB', (9000, 9000), 'grey').save(tmp_path/'a.jpg')
+    assert max(open_picture(tmp_path/'a.jpg').size) == 1280
+    Image.new('LA', (13_300, 13_300)).save(tmp_path/'a.png')
+    with pytest.raises(FaceError, match='cannot be read as a picture'): open_picture(tmp_path/'a.png')
