@@ -48,6 +48,7 @@ def read_image(file,  # a path or a binary stream
                rgb: bool = False,  # keep colours?
               ) -> np.ndarray:  # uint8 (size, size) or (size, size, 3)
     "One picture as pixels; `FaceError` if it cannot be decoded"
+    if isinstance(file, (str, Path)) and Path(file).is_dir(): raise FaceError(f'{file} is a folder: give a picture in it')
     try:
         with Image.open(file) as picture:
             if picture.width*picture.height > MAX_PICTURE: raise ValueError(f'{picture.width} x {picture.height} pixels')
@@ -92,20 +93,32 @@ def _shrunk(picture, longest):
     return picture
 
 # %% ../nbs/library/11_pictures.ipynb #as-faces
-def as_faces(images,  # `Faces`, one path or several, a PIL image, or uint8 pixels (h, w), (h, w, 3), (n, h, w) or (n, h, w, 3)
+def as_faces(images,  # `Faces`, one path or several, a PIL image, or bytes of a file, or uint8 pixels (h, w), (h, w, 3), (n, h, w) or (n, h, w, 3)
              vocab: tuple = EMOTIONS[:7],  # the names that labels would have
              size: int = 48) -> Faces:
     "Any `images` as `Faces`; those without labels get the first name of `vocab` as theirs"
     if isinstance(images, Faces): return images
+    if isinstance(images, torch.Tensor): images = images.numpy(force=True)
+    if isinstance(images, np.ndarray) and images.ndim == 3 and images.shape[2] == 4: images = [images]  # RGBA
     if isinstance(images, np.ndarray): pixels, source = (images[None] if images.ndim == 2 or images.shape[2:] == (3,) else images), None
     else:
-        files = [images] if isinstance(images, (str, Path, Image.Image)) else list(images)
+        files = [images] if isinstance(images, (str, Path, Image.Image, bytes, io.IOBase)) else list(images)
         if not files: raise FaceError('there is no picture to look at: give at least one')
-        pixels = np.stack([picture_pixels(o, size) if isinstance(o, Image.Image) else read_image(o, size) for o in files])
+        pixels = np.stack([_any_picture(o, size) for o in files])
         source = np.array([str(o) if isinstance(o, (str, Path)) else 'picture' for o in files])
     n = len(pixels)
     source = np.array([f'image {i}' for i in range(n)]) if source is None else source
     return Faces(pixels, np.zeros(n, int), tuple(vocab), np.full(n, 'test'), source)
+
+def _any_picture(picture, size):
+    "The pixels of one picture, in whatever form it came"
+    if isinstance(picture, torch.Tensor): picture = picture.numpy(force=True)
+    if isinstance(picture, np.ndarray):
+        if picture.dtype != np.uint8 or picture.ndim not in (2, 3):
+            raise FaceError(f'this array is {picture.dtype} {picture.shape}: give uint8 pixels (h, w) or (h, w, 3)')
+        picture = Image.fromarray(picture)
+    if isinstance(picture, Image.Image): return picture_pixels(picture, size)
+    return read_image(io.BytesIO(picture) if isinstance(picture, bytes) else picture, size)
 
 # %% ../nbs/library/11_pictures.ipynb #find-boxes
 @cache
@@ -136,13 +149,15 @@ def _centre_within(box, other):
 # %% ../nbs/library/11_pictures.ipynb #crop-faces
 def crop_faces(picture,  # in any form that `open_picture` takes
                size: int = 48,  # pixels per side of the crops
-              ) -> tuple:  # boxes (left, top, right, bottom) in the picture as `open_picture` gives it, pixels uint8 (n, size, size)
+              ) -> tuple:  # boxes (left, top, right, bottom) in pixels of a PIL image, else of what `open_picture` gives; pixels uint8 (n, size, size)
     "The faces of a picture, the largest first, cut out and resized; none if there are none"
-    picture = open_picture(picture)
+    given, picture = picture, open_picture(picture)
     boxes = face_boxes(picture)
+    scale = max(given.size)/max(picture.size) if isinstance(given, Image.Image) else 1
     padded = ImageOps.expand(picture, max(picture.size)//4, fill=int(np.median(picture)))
     shifted = (tuple(o + max(picture.size)//4 for o in box) for box in boxes)
     crops = [np.asarray(padded.resize((size, size), Image.Resampling.LANCZOS, box=tuple(np.clip(box, 0, [*padded.size]*2)))) for box in shifted]
+    boxes = [tuple(o*scale for o in box) for box in boxes]
     return boxes, np.stack(crops) if crops else np.empty((0, size, size), np.uint8)
 
 def largest_face(picture,  # in any form that `open_picture` takes

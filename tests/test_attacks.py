@@ -12,11 +12,12 @@ import zipfile
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from fer_teach.core import FaceError, shown
 from fer_teach.data import Faces
-from fer_teach.pictures import crop_faces, open_picture, read_image
+from fer_teach.pictures import as_faces, crop_faces, open_picture, read_image
 from fer_teach.readers import join_ferplus, read_faces
 from tests.test_data import VOTES, png, spoiled, table, tarred, written, yolo, zipped
 
@@ -259,3 +260,13 @@ def test_large_pictures(tmp_path):
     assert max(open_picture(tmp_path/'a.jpg').size) == 1280
     Image.new('LA', (13_300, 13_300)).save(tmp_path/'a.png')
     with pytest.raises(FaceError, match='cannot be read as a picture'): open_picture(tmp_path/'a.png')
+
+
+def test_every_form_of_a_picture():
+    grey = np.random.default_rng(0).integers(0, 256, (48, 48)).astype(np.uint8)
+    for form in (png(grey), io.BytesIO(png(grey)), Image.fromarray(grey), torch.tensor(grey), [grey], [torch.tensor(grey)], [png(grey)]):
+        assert (as_faces(form).pixels == grey).all()
+    clear = np.zeros((30, 20, 4), np.uint8)
+    assert all((as_faces(o).pixels == 255).all() and len(as_faces(o)) == 1 for o in (clear, [clear]))
+    with pytest.raises(FaceError, match='this array is float64'): as_faces([np.zeros((48, 48))])
+    with pytest.raises(FaceError, match='is a folder'): as_faces(os.getcwd())
