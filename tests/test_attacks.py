@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.fuzz import case
 from fer_teach.core import FaceError, shown
 from fer_teach.data import Faces
 from fer_teach.pictures import as_faces, crop_faces, open_picture, read_image
@@ -270,3 +271,12 @@ def test_every_form_of_a_picture():
     assert all((as_faces(o).pixels == 255).all() and len(as_faces(o)) == 1 for o in (clear, [clear]))
     with pytest.raises(FaceError, match='this array is float64'): as_faces([np.zeros((48, 48))])
     with pytest.raises(FaceError, match='is a folder'): as_faces(os.getcwd())
+
+
+# --- chance
+
+@pytest.mark.parametrize('begin', range(0, 200, 50))
+def test_spoiled_data_sets(begin):
+    "`python benchmarks/fuzz.py` tries thousands"
+    ends = [case(seed) for seed in range(begin, begin + 50)]
+    assert 'read' in ends and 'refused' in ends
