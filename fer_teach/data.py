@@ -8,7 +8,7 @@ __all__ = ['EMOTIONS', 'ALIASES', 'SCHEMES', 'SPLITS', 'emotion_name', 'class_gr
 
 # %% ../nbs/10_data.ipynb #imports
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -71,6 +71,20 @@ def _known(name, vocab):
 # %% ../nbs/10_data.ipynb #faces
 SPLITS = ('train', 'valid', 'test')
 
+class _Fixed(dict):
+    "A dictionary that cannot be changed"
+    def _refuse(self, *args, **kwargs): raise TypeError('groups cannot be changed: make other faces with replace')
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+    def __reduce__(self): return _Fixed, (dict(self),)
+
+def _fixed(array):
+    "`array` read-only; a copy where somebody could still change it through what it is a view of"
+    owner = array
+    while isinstance(owner, np.ndarray) and not owner.flags.writeable: owner = owner.base
+    if owner is not None: array = array.copy()
+    array.setflags(write=False)
+    return array
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Faces:
     "One immutable table of faces, one row per image"
@@ -87,15 +101,19 @@ class Faces:
 
     def __post_init__(self):
         n, k = len(self.pixels), len(self.vocab)
-        if self.groups is None: object.__setattr__(self, 'groups', {o: (o,) for o in self.vocab})
+        groups = {o: (o,) for o in self.vocab} if self.groups is None else self.groups
+        object.__setattr__(self, 'groups', _Fixed(groups))
         if self.pixels.dtype != np.uint8 or self.pixels.ndim not in (3, 4):
             raise FaceError(f'pixels must be uint8 (n, h, w) or (n, h, w, 3), not {self.pixels.dtype} {self.pixels.shape}')
-        for name in ('labels', 'usage', 'source', 'votes', 'regions', 'attributes'):
+        for name in ('pixels', 'labels', 'usage', 'source', 'votes', 'regions', 'attributes'):
             column = getattr(self, name)
             if column is not None and len(column) != n: raise FaceError(f'{name} has {len(column)} rows for {n} images')
-            if isinstance(column, np.ndarray): column.setflags(write=False)
+            if isinstance(column, np.ndarray): object.__setattr__(self, name, _fixed(column))
         if n and not 0 <= self.labels.min() <= self.labels.max() < k: raise FaceError(f'labels must be 0 to {k-1}, for {self.vocab}')
-        self.pixels.setflags(write=False)
+        odd = self.usage[~np.isin(self.usage, SPLITS)]
+        if len(odd): raise unknown('split', odd[0], SPLITS)
+
+    def __reduce__(self): return type(self), tuple(getattr(self, o.name) for o in fields(self))  # a copy is read-only too
 
     def __len__(self): return len(self.pixels)
     def __repr__(self):
@@ -106,7 +124,9 @@ class Faces:
 @patch
 def __getitem__(self: Faces, rows) -> Faces:
     "The chosen `rows`: a boolean mask, positions, a slice or one position"
-    if isinstance(rows, (int, np.integer)): rows = slice(rows, rows + 1 or None)
+    if isinstance(rows, (int, np.integer)):
+        if not -len(self) <= rows < len(self): raise IndexError(f'there is no image {rows} among {len(self):,}')  # ends loops
+        rows = slice(rows, rows + 1 or None)
     picked = {o: getattr(self, o)[rows] for o in ('pixels', 'labels', 'usage', 'source')}
     picked |= {o: getattr(self, o)[rows] for o in ('votes', 'regions') if getattr(self, o) is not None}
     if self.attributes is not None: picked['attributes'] = self.attributes.iloc[rows].reset_index(drop=True)

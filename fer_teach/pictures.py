@@ -25,9 +25,16 @@ def upright(picture: Image.Image,
             mode: str = 'L',  # or 'RGB'
            ) -> Image.Image:
     "A PIL image as its camera held it, grey or RGB, transparency on white"
-    picture = ImageOps.exif_transpose(picture)
+    picture = _eight_bits(ImageOps.exif_transpose(picture))
     if picture.has_transparency_data: picture = Image.alpha_composite(Image.new('RGBA', picture.size, 'white'), picture.convert('RGBA'))
     return picture.convert(mode)
+
+def _eight_bits(picture):
+    "Pictures of 16 bits as 8; those of floats or 32 bits do not say what is white"
+    if picture.mode.startswith('I;16') or picture.mode == 'I' and picture.format == 'PNG':
+        return Image.fromarray((np.asarray(picture).astype(np.uint16) >> 8).astype(np.uint8))
+    if picture.mode in ('I', 'F'): raise ValueError('32 bits a pixel: scale it to 0 to 255 and save it with 8')
+    return picture
 
 def picture_pixels(picture: Image.Image, size: int = 48, rgb: bool = False) -> np.ndarray:
     "A PIL image as uint8 pixels (size, size) or (size, size, 3): turned upright, transparency on white"
@@ -41,6 +48,7 @@ def read_image(file,  # a path or a binary stream
                rgb: bool = False,  # keep colours?
               ) -> np.ndarray:  # uint8 (size, size) or (size, size, 3)
     "One picture as pixels; `FaceError` if it cannot be decoded"
+    if isinstance(file, (str, Path)) and Path(file).is_dir(): raise FaceError(f'{file} is a folder: give a picture in it')
     try:
         with Image.open(file) as picture:
             if picture.width*picture.height > MAX_PICTURE: raise ValueError(f'{picture.width} x {picture.height} pixels')
@@ -64,31 +72,53 @@ def open_picture(picture,  # a path, bytes of a file, a PIL image, or uint8 pixe
                 ) -> Image.Image:  # grey
     "Any picture as grey, turned upright, transparency on white, the first frame of an animation; `FaceError` if it cannot be read"
     name = picture if isinstance(picture, (str, Path)) else 'this picture'
+    if isinstance(picture, (str, Path)) and Path(picture).is_dir(): raise FaceError(f'{name} is a folder: give a picture in it')
     try:
         if isinstance(picture, np.ndarray): picture = Image.fromarray(picture)
-        if not isinstance(picture, Image.Image): picture = Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture)
-        picture.draft('RGB', (longest, longest))  # a large JPEG is decoded at a half or a quarter of its size
+        if not isinstance(picture, Image.Image):
+            picture = Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture)
+            picture.draft('RGB', (longest, longest))  # a large JPEG is decoded at a half or a quarter of its size
+            if picture.width*picture.height > MAX_PICTURE: raise ValueError(f'{picture.width} x {picture.height} pixels')
+            if picture.has_transparency_data: picture = _shrunk(picture, longest)
         picture = upright(picture)
     except FileNotFoundError: raise FaceError(f'{name} does not exist: check the path') from None
     except Exception as problem: raise FaceError(f'{name} cannot be read as a picture ({type(problem).__name__}): give a JPEG or PNG') from None
     picture.thumbnail((longest, longest))
     return picture
 
+def _shrunk(picture, longest):
+    "Large transparent pictures are laid on white after they are shrunk, which takes a fraction of the memory"
+    picture = picture.convert('RGBA')
+    picture.thumbnail((longest, longest))
+    return picture
+
 # %% ../nbs/library/11_pictures.ipynb #as-faces
-def as_faces(images,  # `Faces`, one path or several, a PIL image, or uint8 pixels (h, w), (h, w, 3), (n, h, w) or (n, h, w, 3)
+def as_faces(images,  # `Faces`, one path or several, a PIL image, or bytes of a file, or uint8 pixels (h, w), (h, w, 3), (n, h, w) or (n, h, w, 3)
              vocab: tuple = EMOTIONS[:7],  # the names that labels would have
              size: int = 48) -> Faces:
     "Any `images` as `Faces`; those without labels get the first name of `vocab` as theirs"
     if isinstance(images, Faces): return images
+    if isinstance(images, torch.Tensor): images = images.numpy(force=True)
+    if isinstance(images, np.ndarray) and images.ndim == 3 and images.shape[2] == 4: images = [images]  # RGBA
     if isinstance(images, np.ndarray): pixels, source = (images[None] if images.ndim == 2 or images.shape[2:] == (3,) else images), None
     else:
-        files = [images] if isinstance(images, (str, Path, Image.Image)) else list(images)
+        files = [images] if isinstance(images, (str, Path, Image.Image, bytes, io.IOBase)) else list(images)
         if not files: raise FaceError('there is no picture to look at: give at least one')
-        pixels = np.stack([picture_pixels(o, size) if isinstance(o, Image.Image) else read_image(o, size) for o in files])
+        pixels = np.stack([_any_picture(o, size) for o in files])
         source = np.array([str(o) if isinstance(o, (str, Path)) else 'picture' for o in files])
     n = len(pixels)
     source = np.array([f'image {i}' for i in range(n)]) if source is None else source
     return Faces(pixels, np.zeros(n, int), tuple(vocab), np.full(n, 'test'), source)
+
+def _any_picture(picture, size):
+    "The pixels of one picture, in whatever form it came"
+    if isinstance(picture, torch.Tensor): picture = picture.numpy(force=True)
+    if isinstance(picture, np.ndarray):
+        if picture.dtype != np.uint8 or picture.ndim not in (2, 3):
+            raise FaceError(f'this array is {picture.dtype} {picture.shape}: give uint8 pixels (h, w) or (h, w, 3)')
+        picture = Image.fromarray(picture)
+    if isinstance(picture, Image.Image): return picture_pixels(picture, size)
+    return read_image(io.BytesIO(picture) if isinstance(picture, bytes) else picture, size)
 
 # %% ../nbs/library/11_pictures.ipynb #find-boxes
 @cache
@@ -119,13 +149,15 @@ def _centre_within(box, other):
 # %% ../nbs/library/11_pictures.ipynb #crop-faces
 def crop_faces(picture,  # in any form that `open_picture` takes
                size: int = 48,  # pixels per side of the crops
-              ) -> tuple:  # boxes (left, top, right, bottom) in the picture as `open_picture` gives it, pixels uint8 (n, size, size)
+              ) -> tuple:  # boxes (left, top, right, bottom) in pixels of a PIL image, else of what `open_picture` gives; pixels uint8 (n, size, size)
     "The faces of a picture, the largest first, cut out and resized; none if there are none"
-    picture = open_picture(picture)
+    given, picture = picture, open_picture(picture)
     boxes = face_boxes(picture)
+    scale = max(given.size)/max(picture.size) if isinstance(given, Image.Image) else 1
     padded = ImageOps.expand(picture, max(picture.size)//4, fill=int(np.median(picture)))
     shifted = (tuple(o + max(picture.size)//4 for o in box) for box in boxes)
     crops = [np.asarray(padded.resize((size, size), Image.Resampling.LANCZOS, box=tuple(np.clip(box, 0, [*padded.size]*2)))) for box in shifted]
+    boxes = [tuple(o*scale for o in box) for box in boxes]
     return boxes, np.stack(crops) if crops else np.empty((0, size, size), np.uint8)
 
 def largest_face(picture,  # in any form that `open_picture` takes
