@@ -69,7 +69,7 @@ def _benchmark_network(faces, run, out):
 def _require_same(file, run):
     "`FaceError` if what was cut off in `file` is another run than `run`, whatever the version"
     _, told = read_tensors(file)
-    other = [name for name, o in run.facts().items() if name != 'version' and told['run'].get(name) != o]
+    other = [name for name, o in run.facts().items() if name != 'version' and told.get('run', {}).get(name) != o]
     if other: raise FaceError(f'{file} was begun with another {", ".join(other)}: remove it, or keep this run in another folder')
 
 def _timed(run):

@@ -68,7 +68,7 @@ def _resume(out, arch, data, device):
     if (out/'model.json').exists(): raise FaceError(f'{out} is complete: there is nothing to resume')
     if not training_file(out).exists(): raise FaceError(f'there is no run to resume: {training_file(out)} does not exist')
     _, told = read_tensors(training_file(out))
-    run = run_of(told['run'], training_file(out), None if isinstance(arch, str) else arch)
+    run = run_of(told.get('run'), training_file(out), None if isinstance(arch, str) else arch)
     faces = find_faces(run.data if data is None else data, run.seed)
     faces = faces.reduce(_groups_in(faces, run.classes))
     return _train_and_save(faces, replace(run, device=device), out=out, resume=True)

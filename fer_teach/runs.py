@@ -129,7 +129,7 @@ _SANE = dict(arch=lambda o: _text(o['arch']), channels=lambda o: type(o['channel
              recipe_name=lambda o: _text(o['recipe_name']), seed=lambda o: o['seed'] is None or type(o['seed']) is int,
              data=lambda o: _text_or_none(o['data']), fingerprint=lambda o: _text(o['fingerprint']),
              epochs=lambda o: o['epochs'] is None or type(o['epochs']) is int,
-             pretrained=lambda o: o['pretrained'] in (None, True, False),
+             pretrained=lambda o: o['pretrained'] is None or type(o['pretrained']) is bool,
              device=lambda o: _text_or_none(o['device']), version=lambda o: _text(o['version']))
 
 def _require_small(run, folder):
