@@ -39,7 +39,7 @@ def measure(name, recipe, faces, seed):
     learn = train(faces, WINK, recipe, seed=seed)
     rows = [row_of(name, learn.valid_result, learn, seed, start)]
     if name == WHOLE:
-        learn.recipe = replace(recipe, tta={})
+        learn.this_run = replace(learn.this_run, recipe=replace(recipe, tta={}))
         rows.append(row_of('no mirror at test time', evaluate(learn, faces, 'valid'), learn, seed, start))
     return rows
 

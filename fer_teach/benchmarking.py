@@ -6,7 +6,6 @@
 __all__ = ['benchmark']
 
 # %% ../nbs/library/94_benchmark.ipynb #imports
-import json
 import platform
 import time
 from pathlib import Path
@@ -16,13 +15,13 @@ from . import __version__
 from .core import FaceError, check_free, read_tensors
 from .data import class_groups, data_fingerprint
 from .readers import find_faces
-from .evaluation import evaluate
 from .leaderboard import add_to_leaderboard
 from .baselines import FittedBaseline, fit_baseline
 from .reduction import judge_on
 from .archs import ALL_BASELINES, find_arch
+from .recipes import plan_run
 from .runs import load_emotions, training_file
-from .learn import _begun, _train_and_save
+from .learn import _data_source, _train_and_save
 
 # %% ../nbs/library/94_benchmark.ipynb #benchmark
 def benchmark(name: str,  # a network or a baseline
@@ -39,32 +38,38 @@ def benchmark(name: str,  # a network or a baseline
     done = []
     for seed in seeds:
         out = Path(keep)/f'{name}-{recipe}-{len(faces.vocab)}-{seed}' if keep else None
-        about = dict(method=name, recipe=recipe, data=_data_name(data), seed=seed, machine=_machine(), fingerprint=data_fingerprint(faces), version=__version__, note=note)
+        row = dict(method=name, recipe=recipe, data=_data_name(data), seed=seed, machine=_machine(),
+                   fingerprint=data_fingerprint(faces), version=__version__, note=note)
         again = bool(judge) and out is not None and (out/'model.json').exists()
         if again: fitted, seconds = _judged_again(out, faces), None
-        elif name in ALL_BASELINES: fitted, seconds = _timed(lambda: fit_baseline(faces, ALL_BASELINES[name], recipe, images, seed, print))
-        else: fitted, seconds = _benchmark_network(faces, find_arch(name), data, recipe, epochs, seed, out)
-        about |= _training_of(fitted, faces)
-        if not again: _add_row(fitted.result, about | dict(trained_on='', seconds=seconds, valid_accuracy=round(fitted.valid_result.accuracy, 4)), file)
+        elif name in ALL_BASELINES:
+            fitted, seconds = _timed(lambda: fit_baseline(faces, ALL_BASELINES[name], recipe, images, seed, print))
+        else:
+            run = plan_run(faces, find_arch(name), recipe, epochs=epochs, seed=seed, data=_data_source(data))
+            fitted, seconds = _benchmark_network(faces, run, out)
+        row |= _training_of(fitted, faces)
+        trained = dict(trained_on='', seconds=seconds, valid_accuracy=round(fitted.valid_result.accuracy, 4))
+        if not again: _add_row(fitted.result, row | trained, file)
         known = fitted if isinstance(fitted, FittedBaseline) else fitted.result
         for scheme in judge:
-            _add_row(judge_on(known, scheme, faces), about | dict(trained_on=' '.join(faces.vocab), seconds=None, valid_accuracy=None, published=''), file)
+            coarser = dict(trained_on=' '.join(faces.vocab), seconds=None, valid_accuracy=None, published='')
+            _add_row(judge_on(known, scheme, faces), row | coarser, file)
         done.append(fitted)
     return done
 
 # %% ../nbs/library/94_benchmark.ipynb #benchmark-helpers
-def _benchmark_network(faces, arch, data, recipe, epochs, seed, out):
+def _benchmark_network(faces, run, out):
     "The trained network and its seconds; None for a run that was cut off before, whose time is not known"
     if out is not None: check_free(out, False)
-    cut_off, begun = out is not None and training_file(out).exists(), _begun(arch, faces.groups, data, recipe, epochs, seed)
-    if cut_off: _require_same(training_file(out), begun)
-    learn, seconds = _timed(lambda: _train_and_save(faces, arch, recipe, epochs, seed, None, out, begun, resume=cut_off))
+    cut_off = out is not None and training_file(out).exists()
+    if cut_off: _require_same(training_file(out), run)
+    learn, seconds = _timed(lambda: _train_and_save(faces, run, out=out, resume=cut_off))
     return learn, None if cut_off else seconds
 
-def _require_same(file, begun):
-    "`FaceError` if the run that was cut off in `file` was begun with something else than `begun`"
-    _, kept = read_tensors(file)
-    other = [o for o in begun if kept.get(o) != json.loads(json.dumps(begun[o]))]
+def _require_same(file, run):
+    "`FaceError` if what was cut off in `file` is another run than `run`, whatever the version"
+    _, told = read_tensors(file)
+    other = [name for name, o in run.facts().items() if name != 'version' and told.get('run', {}).get(name) != o]
     if other: raise FaceError(f'{file} was begun with another {", ".join(other)}: remove it, or keep this run in another folder')
 
 def _timed(run):
@@ -74,12 +79,12 @@ def _timed(run):
 def _judged_again(folder, faces):
     "The network of a whole run, judged on `faces`"
     learn = load_emotions(folder)
-    learn.result = evaluate(learn, faces)
+    learn.judge(faces)
     return learn
 
-def _add_row(result, about, file):
-    add_to_leaderboard(result.row() | about, file)
-    print(f'seed {about["seed"]}: {result!r}', flush=True)
+def _add_row(result, row, file):
+    add_to_leaderboard(result.row() | row, file)
+    print(f'seed {row["seed"]}: {result!r}', flush=True)
 
 def _training_of(fitted, faces):
     "The columns of a leaderboard row that tell how `fitted` was trained"

@@ -6,20 +6,18 @@
 __all__ = ['learn_emotions', 'learn_baseline']
 
 # %% ../nbs/library/92_learn.ipynb #imports
-import json
 import tempfile
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 
 from .core import FaceError, read_tensors
 from .data import EMOTIONS, Faces, class_groups
 from .readers import find_faces
-from .recipes import Recipe
-from .learner import train
+from .recipes import plan_run
+from .learner import FaceLearner, fit_run
 from .baselines import FittedBaseline, find_baseline, fit_baseline
-from .transfer import is_body
-from .archs import ALL_BASELINES, ARCHS, find_arch
-from .runs import check_target, training_file
+from .archs import ALL_BASELINES, find_arch
+from .runs import check_target, run_of, training_file
 from fastai.learner import Learner
 
 # %% ../nbs/library/92_learn.ipynb #learn-emotions
@@ -34,19 +32,18 @@ def learn_emotions(arch='mini_xception',  # a name (see `list_archs`), an Arch, 
                    out=None,  # folder to save the run in; not saved by default
                    resume=None,  # the folder of a run that was cut off: go on, with what it was begun with
                    force: bool = False,  # replace an earlier run in `out`?
-                  ) -> Learner:  # fitted, with `result` of the test split
+                  ) -> FaceLearner:  # fitted, with `result` of the test split
     "Train a network to tell expressions apart, and judge it; `FaceError` for anything that cannot work"
     if resume is not None: return _resume(Path(resume).expanduser(), arch, data, device)
-    seed = int(seed)  # NumPy's whole numbers too
     arch = find_arch(arch)
     chosen = arch.recipe(recipe) if epochs is None else arch.recipe(recipe).with_epochs(epochs)
     if data is None: chosen.require_classes(len(class_groups(classes, EMOTIONS[:7])))  # refused before anything is drawn
     if out is not None: _require_writable(out := check_target(Path(out).expanduser(), force))
     faces = find_faces(data, seed)
-    groups = class_groups(classes, faces.vocab)
-    about = _begun(arch, groups, data, recipe, epochs, seed, pretrained)
-    if out is not None: _require_json(about)
-    return _train_and_save(faces.reduce(groups), arch, recipe, epochs, seed, device, out, about, force)
+    faces = faces.reduce(class_groups(classes, faces.vocab))
+    run = plan_run(faces, arch, recipe, epochs=epochs, seed=seed, pretrained=pretrained,
+                   data=_data_source(data), device=device)
+    return _train_and_save(faces, run, out=out, force=force)
 
 def _require_writable(out):
     "`FaceError` before training if the folder `out` could not be made after it"
@@ -54,24 +51,12 @@ def _require_writable(out):
     try: tempfile.TemporaryFile(dir=there).close()
     except OSError as problem: raise FaceError(f'{out} cannot be written ({problem}): choose another folder') from None
 
-def _require_json(about):
-    "`FaceError` before training if what the run is begun with could not be saved"
-    try: json.dumps(about)
-    except (TypeError, ValueError) as problem:
-        raise FaceError(f'the recipe cannot be saved ({problem}): give plain numbers and words in Recipe(build=...)') from None
-
-def _begun(arch, groups, data, recipe, epochs, seed, pretrained=None):
-    "What a run is begun with, as it is kept for going on"
-    return dict(arch=arch.name, classes=groups, data=_data_source(data), epochs=epochs, seed=seed, recipe=asdict(arch.recipe(recipe)),
-                recipe_name=recipe if isinstance(recipe, str) else 'own', pretrained=pretrained)
-
-def _train_and_save(faces, arch, recipe, epochs, seed, device, out, about, force=False, resume=False):
-    kept = None if out is None else training_file(out)
-    learn = train(faces, arch, recipe, epochs, seed, device, kept, about, resume, about['pretrained'])
-    learn.skipped = faces.skipped
-    if out is not None:
-        learn.save_emotions(out, force)
-        kept.unlink(missing_ok=True)
+def _train_and_save(faces, run, *, out, force=False, resume=False):
+    if out is None: return fit_run(faces, run)
+    kept = training_file(out)
+    learn = fit_run(faces, run, kept, resume)
+    learn.save_emotions(out, force)
+    kept.unlink(missing_ok=True)
     return learn
 
 # %% ../nbs/library/92_learn.ipynb #resume
@@ -80,13 +65,15 @@ def _data_source(data): return data if data is None or data == 'fer2013' else No
 def _resume(out, arch, data, device):
     if (out/'model.json').exists(): raise FaceError(f'{out} is complete: there is nothing to resume')
     if not training_file(out).exists(): raise FaceError(f'there is no run to resume: {training_file(out)} does not exist')
-    _, about = read_tensors(training_file(out))
-    if about['arch'] in ARCHS or is_body(about['arch']): arch = about['arch']
-    elif isinstance(arch, str): raise FaceError(f'the run was begun with the network {about["arch"]!r}, which is not part of fer_teach: give it again as arch=callable')
-    recipe = about['recipe_name'] if about['recipe_name'] != 'own' else Recipe(**about['recipe'])
-    faces = find_faces(data if data is not None else about['data'], about['seed'])
-    about = {name: about[name] for name in ('arch', 'classes', 'data', 'epochs', 'seed', 'recipe', 'recipe_name', 'pretrained')}
-    return _train_and_save(faces.reduce(about['classes']), find_arch(arch), recipe, about['epochs'], about['seed'], device, out, about, resume=True)
+    _, told = read_tensors(training_file(out))
+    run = run_of(told.get('run'), training_file(out), None if isinstance(arch, str) else arch)
+    faces = find_faces(run.data if data is None else data, run.seed)
+    faces = faces.reduce(_groups_in(faces, run.classes))
+    return _train_and_save(faces, replace(run, device=device), out=out, resume=True)
+
+def _groups_in(faces, classes):
+    "The `classes` of a run in the words of `faces`, which may have been reduced before"
+    return {name: tuple(o for o in faces.vocab if set(faces.groups[o]) <= set(old)) for name, old in classes.items()}
 
 # %% ../nbs/library/92_learn.ipynb #learn-baseline
 def learn_baseline(name: str,  # one of ALL_BASELINES

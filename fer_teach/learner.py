@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['OPTIMIZERS', 'freeze', 'layer_groups', 'face_loaders', 'FaceLearner', 'emotion_learner', 'find_device', 'fit_recipe',
-           'views', 'zoomed', 'train']
+           'views', 'zoomed', 'train', 'fit_run']
 
 # %% ../nbs/24_learner.ipynb #imports
-from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,12 +20,11 @@ from .core import FaceError, read_tensors, unknown
 from .data import Faces, class_weights, data_fingerprint
 from .evaluation import evaluate
 from .batches import Augment, FaceLoader, PixelTable, warped
-from .recipes import Arch, Recipe, build_network
-from .callbacks import EMA, BFloat16, Checkpoint, DensePenalty, EpochLines, KeepValues, Plateau, ProgressiveSizes, StopNaN, fast_bfloat16, has_bars
+from .recipes import Arch, Recipe, Run, build_network, plan_run
+from .callbacks import EMA, BFloat16, Checkpoint, DensePenalty, EarlyStopping, EpochLines, KeepValues, Plateau, ProgressiveSizes, StopNaN, fast_bfloat16, has_bars
 from fastai.callback.core import CancelEpochException
 from fastai.callback.schedule import fit_one_cycle  # makes it a method
 from fastai.callback.progress import ProgressCallback
-from fastai.callback.tracker import EarlyStoppingCallback
 from fastai.callback.training import BnFreeze
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
@@ -103,9 +102,20 @@ def _callbacks(recipe, device):
 
 # %% ../nbs/24_learner.ipynb #emotion-learner
 class FaceLearner(Learner):
-    "fastai's Learner that can begin at a later epoch, and leaves no patch behind when it is interrupted"
-    first_epoch = 0
+    "fastai's Learner with the facts of its run, which can begin at a later epoch and leaves no patch behind when it is interrupted"
+    stage = first_epoch = 0
+    result = valid_result = None  # of the test and valid splits, once it was judged
+    history, skipped = (), ()  # losses and accuracy of each epoch; pictures that could not be used
+    arch, recipe = property(attrgetter('this_run.arch')), property(attrgetter('this_run.recipe'))
+    recipe_name, seed = property(attrgetter('this_run.recipe_name')), property(attrgetter('this_run.seed'))
+    vocab, groups = property(attrgetter('this_run.vocab')), property(attrgetter('this_run.classes'))
+
+    def __init__(self, *args, run: Run, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.this_run = run  # `run` is a switch of fastai's callbacks
+
     def _do_fit(self):
+        self.result = self.valid_result = None  # they were of the network before
         try:
             for self.epoch in range(self.first_epoch, self.n_epoch):
                 self._with_events(self._do_epoch, 'epoch', CancelEpochException)
@@ -125,25 +135,26 @@ def emotion_learner(faces: Faces,
                     arch: Arch,
                     recipe='default',  # a name among the recipes of `arch`, or a Recipe
                     device=None,  # 'cpu', 'cuda', 'mps'; found by itself
-                    load: bool = True,  # pretrained weights, if the recipe wants them? A resumed run has its own
-                   ) -> Learner:
+                   ) -> FaceLearner:
     "An untrained Learner for `arch` on the train and valid splits of `faces`"
-    name, recipe, device = recipe, arch.recipe(recipe), find_device(device)
-    arch = arch.with_recipe(recipe)
+    return _untrained(faces, plan_run(faces, arch, recipe, device=device))
+
+def _untrained(faces, run, load=True):
+    "The Learner that `run` begins with; a resumed run has weights of its own and does not `load` any"
+    recipe, arch, device = run.recipe, run.arch, find_device(run.device)
     faces.require_classes(('train', 'valid'))
-    recipe.require_classes(len(faces.vocab))
-    model = build_network(arch, recipe, len(faces.vocab))
+    recipe.require_classes(len(run.vocab))
+    model = build_network(arch, recipe, len(run.vocab))
     if recipe.pretrained and load: _load_weights(arch, model)
     model = model.to(device, memory_format=torch.channels_last)
-    _require_outputs(model, arch, len(faces.vocab))
-    loaders = face_loaders(faces, arch, Augment(**recipe.augment), recipe.batch_size, device)
-    groups = trainable_params if recipe.layer_decay == 1 else layer_groups
-    learn = FaceLearner(loaders, freeze(model, recipe.trainable, recipe.body_norm), _loss(recipe, faces), _optimizer(recipe), splitter=groups, metrics=accuracy,
-                    cbs=_callbacks(recipe, device))
+    _require_outputs(model, arch, len(run.vocab))
+    learn = FaceLearner(face_loaders(faces, arch, Augment(**recipe.augment), recipe.batch_size, device),
+                        freeze(model, recipe.trainable, recipe.body_norm),
+                        loss_func=_loss(recipe, faces), opt_func=_optimizer(recipe), metrics=accuracy,
+                        splitter=trainable_params if recipe.layer_decay == 1 else layer_groups,
+                        cbs=_callbacks(recipe, device), run=run)
     if not has_bars(): learn.remove_cb(ProgressCallback)
-    learn.arch, learn.recipe, learn.vocab, learn.groups = arch, recipe, faces.vocab, faces.groups
-    learn.recipe_name, learn.seed, learn.history = name if isinstance(name, str) else 'own', None, []
-    learn.valid_result = learn.result = None
+    learn.skipped = faces.skipped
     return learn
 
 def find_device(name: str | None = None) -> torch.device:
@@ -158,17 +169,18 @@ def _load_weights(arch, model):
 # %% ../nbs/24_learner.ipynb #fit-recipe
 def fit_recipe(learn, checkpoint=None):
     "Train as the recipe of `learn` says, stage by stage, from where `checkpoint` left off"
-    r, state, keep = learn.recipe, checkpoint.state if checkpoint else None, KeepValues()
-    stages, begun = ((r.epochs, r.lr, r.trainable), *r.stages), state[1]['stage'] if state else 0
-    for learn.stage in range(begun, len(stages)):
-        start = state[1]['epoch'] if state and learn.stage == begun else 0
+    r, keep = learn.recipe, KeepValues()
+    stages, begun = ((r.epochs, r.lr, r.trainable), *r.stages), dict(stage=0, epoch=0)
+    if checkpoint: begun = checkpoint.told
+    for learn.stage in range(begun['stage'], len(stages)):
+        start = begun['epoch'] if learn.stage == begun['stage'] else 0
         _fit_stage(learn, *stages[learn.stage], [keep, *([checkpoint] if checkpoint else [])], start)
     learn.history = learn.recorder.values  # which validate() begins anew
 
 def _fit_stage(learn, epochs, lr, trainable, cbs, start):
     r, learn.opt, learn.first_epoch = learn.recipe, None, start
     freeze(learn.model, trainable, r.body_norm)
-    if r.patience: cbs.append(EarlyStoppingCallback(patience=r.patience))
+    if r.patience: cbs.append(EarlyStopping(patience=r.patience))
     if r.plateau: cbs.append(Plateau(*r.plateau))
     lr = slice(lr*r.layer_decay, lr)
     try:
@@ -216,29 +228,38 @@ def train(faces: Faces,  # with train, valid and test splits
           seed: int = 0,
           device=None,  # 'cpu', 'cuda', 'mps'; found by itself
           checkpoint=None,  # file to keep the state of training in; removed by nobody
-          about: dict | None = None,  # told in the checkpoint besides
           resume: bool = False,  # go on from `checkpoint`?
           pretrained: bool | None = None,  # instead of what the recipe says
-         ) -> Learner:  # fitted, with `result` (test), `valid_result`, `seed` and `recipe_name`
+         ) -> FaceLearner:  # fitted, with `this_run`, `result` (test) and `valid_result`
     "Train `arch` on `faces` by `recipe` and judge it; valid is used for choosing, test is read once at the end"
-    name, recipe = recipe if isinstance(recipe, str) else 'own', arch.recipe(recipe)
-    if epochs is not None: recipe = recipe.with_epochs(epochs)
-    if pretrained is not None: recipe = replace(recipe, pretrained=pretrained)
     faces.require_classes()
-    with no_random(seed, reproducible=False):
-        learn = emotion_learner(faces, arch, recipe, device, load=not resume)
-        fit_recipe(learn, _checkpoint(faces, checkpoint, about, resume))
-    learn.seed, learn.recipe_name = seed, name
-    learn.valid_result, learn.result = evaluate(learn, faces, 'valid'), evaluate(learn, faces)
+    run = plan_run(faces, arch, recipe, epochs=epochs, seed=seed, pretrained=pretrained, device=device)
+    return fit_run(faces, run, checkpoint, resume)
+
+def fit_run(faces: Faces, run: Run, checkpoint=None, resume: bool = False) -> FaceLearner:
+    "The network of `run`, trained and judged on `faces`; `checkpoint` and `resume` are as for `train`"
+    faces.require_classes()
+    kept = _checkpoint(faces, run, checkpoint, resume)
+    with no_random(run.seed, reproducible=False):
+        learn = _untrained(faces, run, load=not resume)
+        fit_recipe(learn, kept)
+    learn.judge(faces)
     return learn
 
-def _checkpoint(faces, file, about, resume):
+@patch
+def judge(self: FaceLearner, faces: Faces):
+    "Judge the network, as it is now, on the valid and test splits of `faces`"
+    self.valid_result, self.result = evaluate(self, faces, 'valid'), evaluate(self, faces)
+
+def _checkpoint(faces, run, file, resume):
     "The callback that keeps the state of training in `file`; None without one"
     if file is None: return None
-    about = (about or {}) | dict(fingerprint=data_fingerprint(faces))
-    state = read_tensors(file) if resume else None
-    if state and state[1]['fingerprint'] != about['fingerprint']: raise FaceError(f'{file} was trained on other data: continue with the same data')
-    return Checkpoint(file, about, state)
+    run.facts()  # what cannot be stored is refused before training
+    if not resume: return Checkpoint(file)
+    tensors, told = read_tensors(file)
+    if told['run']['fingerprint'] != data_fingerprint(faces):
+        raise FaceError(f'{file} was trained on other data: continue with the same data')
+    return Checkpoint(file, (tensors, told))
 
 # %% ../nbs/24_learner.ipynb #plot-curves
 @patch
