@@ -175,7 +175,8 @@ def _odd(faces):
         yield 'annotators agree', (share == 1).sum(), np.flatnonzero(share == 1), 'all who named an emotion named the same one'
         yield 'annotators split', (share <= .5).sum(), np.flatnonzero(share <= .5), 'no emotion was named by more than half of them'
     if faces.attributes is not None and 'label' in faces.attributes:
-        other = np.array(faces.vocab)[faces.labels] != faces.attributes['label'].to_numpy()
+        member = [set(faces.groups[o]) for o in faces.vocab]
+        other = np.array([old not in member[i] for i, old in zip(faces.labels, faces.attributes['label'])])
         yield 'relabelled', other.sum(), np.flatnonzero(other), 'most annotators named another emotion than the label they came with'
 
 # %% ../nbs/14_audit.ipynb #audit

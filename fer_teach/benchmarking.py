@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from . import __version__
 from .core import FaceError, check_free, read_tensors
-from .data import class_groups, data_fingerprint
+from .data import SCHEMES, class_groups, data_fingerprint
 from .readers import find_faces
 from .leaderboard import add_to_leaderboard
 from .baselines import FittedBaseline, fit_baseline
@@ -37,7 +37,7 @@ def benchmark(name: str,  # a network or a baseline
     for scheme in judge: class_groups(scheme, faces.vocab)  # refused before anything is trained
     done = []
     for seed in seeds:
-        out = Path(keep)/f'{name}-{recipe}-{len(faces.vocab)}-{seed}' if keep else None
+        out = Path(keep)/f'{name}-{recipe}-{_scheme_name(faces.vocab)}-{seed}' if keep else None
         row = dict(method=name, recipe=recipe, data=_data_name(data), seed=seed, machine=_machine(),
                    fingerprint=data_fingerprint(faces), version=__version__, note=note)
         again = bool(judge) and out is not None and (out/'model.json').exists()
@@ -92,8 +92,12 @@ def _training_of(fitted, faces):
         return dict(published=getattr(fitted.recipe, 'published', ''), views=1, parameters=None, train_images=fitted.train_images, epochs=None, epochs_published=None)
     published = fitted.arch.recipes.get(fitted.recipe_name)
     return dict(published=fitted.recipe.published, views=fitted.recipe.views, parameters=sum(o.numel() for o in fitted.model.parameters()),
-                train_images=int((faces.usage == 'train').sum()), epochs=len(fitted.recorder.values) if hasattr(fitted, 'recorder') else fitted.recipe.all_epochs,
+                train_images=int((faces.usage == 'train').sum()), epochs=len(fitted.history) or fitted.recipe.all_epochs,
                 epochs_published=published.all_epochs if published and fitted.recipe.published else None)
+
+def _scheme_name(vocab):
+    "The number of classes where a scheme of that number has just these, else their names"
+    return str(len(vocab)) if SCHEMES.get(str(len(vocab))) == tuple(vocab) else '_'.join(vocab)
 
 def _data_name(data): return 'fer2013' if 'fer2013' in Path(str(data)).name else 'drawn' if data is None else 'own'
 

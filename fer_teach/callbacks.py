@@ -40,12 +40,12 @@ class EpochLines(Callback):
     order = 70
     def before_fit(self): self.learn.logger = lambda *_: None
     def after_epoch(self):
-        names, values = self.recorder.metric_names[1:-1], self.recorder.log[1:-1]
+        names, values = self.recorder.metric_names[1:-1], [o for o in self.recorder.log[1:-1] if o is not None]
+        if not values: return  # fastai's summary() fits without a loss
         shown = ', '.join(f'{name.replace("_", " ")} {value:.3f}' for name, value in zip(names[-len(values):], values))
         print(f'epoch {self.epoch + 1}/{self.n_epoch}: {shown}' if len(values) == len(names) else shown, flush=True)  # the latter in validate()
     def after_fit(self): self.clear_up()
     def clear_up(self): self.learn.logger = print
-
 
 # %% ../nbs/library/23_callbacks.ipynb #has-bars
 def has_bars() -> bool:

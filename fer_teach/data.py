@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['EMOTIONS', 'ALIASES', 'SCHEMES', 'SPLITS', 'emotion_name', 'class_groups', 'Faces', 'class_weights', 'pixel_ids',
-           'data_fingerprint']
+           'data_fingerprint', 'image_hashes']
 
 # %% ../nbs/10_data.ipynb #imports
 import hashlib
+import zlib
 from dataclasses import dataclass, fields, replace
 
 import matplotlib.pyplot as plt
@@ -51,7 +52,9 @@ def class_groups(classes=7,  # 8, 7, 4, 2, a named scheme, names, or {new name: 
                 ) -> dict:  # {new name: tuple of old names}, in order
     "Which old classes each new class is made of; `FaceError` for an impossible scheme"
     scheme = _parse_scheme(classes)
-    if not isinstance(scheme, dict): scheme = {o: [o] for o in dict.fromkeys(emotion_name(o) if o not in vocab else o for o in scheme)}
+    if str(classes) == '7' and not set(vocab) & set(EMOTIONS): scheme = vocab  # the default: all classes of the user's own
+    known = tuple(dict.fromkeys((*vocab, *EMOTIONS)))
+    if not isinstance(scheme, dict): scheme = {o: [o] for o in dict.fromkeys(emotion_name(o, known) for o in scheme)}
     groups = {new: tuple(_known(o, vocab) for o in ([old] if isinstance(old, str) else old)) for new, old in scheme.items()}
     used = [o for old in groups.values() for o in old]
     for name in used:
@@ -89,7 +92,7 @@ def _fixed(array):
 class Faces:
     "One immutable table of faces, one row per image"
     pixels: np.ndarray  # uint8 (n, h, w) grey or (n, h, w, 3) RGB
-    labels: np.ndarray  # int64 (n,), indices into `vocab`
+    labels: np.ndarray  # int64 (n,), indices into `vocab`; -1 for a picture without a label
     vocab: tuple  # the class names, in the order of the indices
     usage: np.ndarray  # 'train', 'valid' or 'test' (n,)
     source: np.ndarray  # text (n,): the file or recipe each image came from
@@ -109,11 +112,17 @@ class Faces:
             column = getattr(self, name)
             if column is not None and len(column) != n: raise FaceError(f'{name} has {len(column)} rows for {n} images')
             if isinstance(column, np.ndarray): object.__setattr__(self, name, _fixed(column))
-        if n and not 0 <= self.labels.min() <= self.labels.max() < k: raise FaceError(f'labels must be 0 to {k-1}, for {self.vocab}')
+        if n and not -1 <= self.labels.min() <= self.labels.max() < k:
+            raise FaceError(f'labels must be 0 to {k-1}, for {self.vocab}, or -1 for none')
         odd = self.usage[~np.isin(self.usage, SPLITS)]
         if len(odd): raise unknown('split', odd[0], SPLITS)
 
     def __reduce__(self): return type(self), tuple(getattr(self, o.name) for o in fields(self))  # a copy is read-only too
+
+    @property
+    def names(self) -> np.ndarray:
+        "The class of each image (n,) by name; '' for a picture without a label"
+        return np.array([*self.vocab, ''])[self.labels]
 
     def __len__(self): return len(self.pixels)
     def __repr__(self):
@@ -145,7 +154,7 @@ def reduce(self: Faces, classes) -> Faces:
     "Only the images that the scheme `classes` names, under its class names (see `class_groups`)"
     groups = class_groups(classes, self.vocab)
     member = np.array([[o in old for old in groups.values()] for o in self.vocab])  # (old classes, new classes)
-    kept = self[member.any(1)[self.labels]]
+    kept = self[member.any(1)[self.labels] & (self.labels >= 0)]
     votes = None if kept.votes is None else kept.votes @ member
     origin = {new: tuple(o for name in old for o in self.groups[name]) for new, old in groups.items()}
     return replace(kept, labels=member.argmax(1)[kept.labels], vocab=tuple(groups), votes=votes, skipped=self.skipped, groups=origin)
@@ -154,8 +163,9 @@ def reduce(self: Faces, classes) -> Faces:
 @patch
 def counts(self: Faces) -> pd.DataFrame:
     "How many images each class has in each split"
-    table = pd.crosstab(pd.Categorical(np.array(self.vocab)[self.labels], self.vocab), pd.Categorical(self.usage, SPLITS), dropna=False)
-    return table.rename_axis(index='class', columns='split')
+    rows = {split: self.labels[(self.usage == split) & (self.labels >= 0)] for split in SPLITS}
+    table = {split: np.bincount(labels, minlength=len(self.vocab)) for split, labels in rows.items()}
+    return pd.DataFrame(table, index=pd.Index(self.vocab, name='class')).rename_axis(columns='split')
 
 # %% ../nbs/10_data.ipynb #require-classes
 @patch
@@ -214,6 +224,11 @@ def data_fingerprint(faces: Faces) -> str:
     for column in (faces.pixels, faces.labels.astype('<i8'), (faces.usage == 'train') + 2*(faces.usage == 'test')): digest.update(np.ascontiguousarray(column))
     return digest.hexdigest()[:12]
 
+def image_hashes(pixels: np.ndarray  # uint8 (n, ...)
+                ) -> np.ndarray:  # uint32 (n,)
+    "A hash of the pixels of each image (CRC-32), by which a trained network knows its training images again"
+    return np.array([zlib.crc32(o.tobytes()) for o in pixels], np.uint32)
+
 # %% ../nbs/10_data.ipynb #show
 @patch
 def show(self: Faces,
@@ -226,7 +241,7 @@ def show(self: Faces,
     if n < 1: raise FaceError('there is no face to show: choose others, or more')
     rows = -(-n//columns)
     fig, axes = plt.subplots(rows, columns, figsize=(1.1*columns, 1.35*rows), squeeze=False, layout='constrained')
-    titles = [self.vocab[o] for o in self.labels[:n]] if titles is None else titles
+    titles = self.names[:n] if titles is None else titles
     for i, ax in enumerate(axes.flat):
         ax.set_axis_off()
         if i < n:

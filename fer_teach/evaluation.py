@@ -6,6 +6,7 @@
 __all__ = ['wilson_interval', 'Result', 'evaluate', 'Comparison', 'compare']
 
 # %% ../nbs/16_evaluation.ipynb #imports
+import warnings
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -15,7 +16,7 @@ from fastcore.basics import patch
 from scipy.stats import binomtest
 from sklearn import metrics
 from .core import FaceError
-from .data import Faces
+from .data import Faces, image_hashes
 
 # %% ../nbs/16_evaluation.ipynb #wilson
 def wilson_interval(right: int,  # how many were right
@@ -36,7 +37,7 @@ class Result:
     vocab: tuple
     source: np.ndarray  # text (n,)
     clean: np.ndarray | None  # bool (n,): no identical image in Training; None where Training is unknown
-    guess: int  # the class that always guessing would name: the most frequent one in Training
+    prior: np.ndarray  # int (k,): images of each class in Training; in the split itself where Training is unknown
     split: str = 'test'
 
     def __len__(self): return len(self.labels)
@@ -57,6 +58,10 @@ class Result:
     def clean_accuracy(self):
         "The accuracy without images that are copied in Training; None where Training is unknown"
         return None if self.clean is None else float(self.right[self.clean].mean())
+    @property
+    def guess(self):
+        "The class that always guessing would name: the most frequent one in Training, as an index"
+        return int(self.prior.argmax())
     @property
     def majority(self):
         "The accuracy of always guessing the most frequent class of Training"
@@ -176,10 +181,25 @@ def evaluate(model,  # has probabilities(faces) and vocab; or an array (n, k), a
     chosen, train = faces.usage == split, faces.usage == 'train'
     if not chosen.any(): raise FaceError(f'there are no {split} images to judge on: choose another split')
     part = faces[chosen]
+    if (part.labels < 0).any():
+        raise FaceError(f'{(part.labels < 0).sum()} of these pictures have no label, so no answer is right or wrong: '
+                        'give labelled faces')
     probabilities, predictions = _answers(model, part)
     clean = ~faces.copied_from('train')[chosen] if train.any() and split != 'train' else None
-    guess = np.bincount(faces.labels[train] if train.any() else part.labels, minlength=len(faces.vocab)).argmax()
-    return Result(part.labels, predictions, probabilities, faces.vocab, part.source, clean, int(guess), split)
+    if split != 'train': clean = _without_seen(model, part, clean)
+    known = faces.labels[train] if train.any() else part.labels
+    prior = np.bincount(known[known >= 0], minlength=len(faces.vocab))
+    return Result(part.labels, predictions, probabilities, faces.vocab, part.source, clean, prior, split)
+
+def _without_seen(model, part, clean):
+    "`clean` less the images that `model` was trained on; a warning where the table keeps them in another split"
+    if getattr(model, 'seen', None) is None: return clean
+    seen = np.isin(image_hashes(part.pixels), model.seen)
+    unsaid = seen if clean is None else seen & clean
+    if unsaid.any():
+        warnings.warn(f'{unsaid.sum():,} of these {len(part):,} images are among those that the network was trained on: '
+                      'read the data with the seed of its run, or look at the clean accuracy', stacklevel=3)
+    return ~seen if clean is None else clean & ~seen
 
 # %% ../nbs/16_evaluation.ipynb #plot-confusion
 @patch

@@ -17,16 +17,15 @@ import torch.nn as nn
 from fastcore.basics import patch
 from timm.optim import Muon
 from .core import FaceError, read_tensors, unknown
-from .data import Faces, class_weights, data_fingerprint
+from .data import Faces, class_weights, data_fingerprint, image_hashes
 from .evaluation import evaluate
-from .batches import Augment, FaceLoader, PixelTable, warped
+from .batches import Augment, FaceLoader, FaceLoaders, PixelTable, warped
 from .recipes import Arch, Recipe, Run, build_network, plan_run
 from .callbacks import EMA, BFloat16, Checkpoint, DensePenalty, EarlyStopping, EpochLines, KeepValues, Plateau, ProgressiveSizes, StopNaN, fast_bfloat16, has_bars
 from fastai.callback.core import CancelEpochException
 from fastai.callback.schedule import fit_one_cycle  # makes it a method
 from fastai.callback.progress import ProgressCallback
 from fastai.callback.training import BnFreeze
-from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.losses import CrossEntropyLossFlat
 from fastai.metrics import accuracy
@@ -74,13 +73,13 @@ def face_loaders(faces: Faces,
                  arch: Arch,  # whose input the batches are
                  augment: Augment | None = None,  # for the training batches
                  batch_size: int = 64,
-                 device=None) -> DataLoaders:
+                 device=None) -> FaceLoaders:
     "fastai's loaders of the train and valid splits of `faces`"
     tables = [PixelTable(faces.split(split), arch.channels, i) for i, split in enumerate(('train', 'valid'))]
     after = ([augment] if augment else []) + arch.transforms()
     train = FaceLoader(tables[0], bs=min(batch_size, len(tables[0])), shuffle=True, drop_last=True, num_workers=0, after_batch=after)
     valid = FaceLoader(tables[1], bs=4*batch_size, num_workers=0, after_batch=after)
-    return DataLoaders(train, valid, device=torch.device(device or 'cpu'))
+    return FaceLoaders(train, valid, device=torch.device(device or 'cpu'))
 
 # %% ../nbs/24_learner.ipynb #loss-of
 def _loss(recipe, faces):
@@ -105,6 +104,7 @@ class FaceLearner(Learner):
     "fastai's Learner with the facts of its run, which can begin at a later epoch and leaves no patch behind when it is interrupted"
     stage = first_epoch = 0
     result = valid_result = None  # of the test and valid splits, once it was judged
+    seen = None  # hashes of the images that it was trained on
     history, skipped = (), ()  # losses and accuracy of each epoch; pictures that could not be used
     arch, recipe = property(attrgetter('this_run.arch')), property(attrgetter('this_run.recipe'))
     recipe_name, seed = property(attrgetter('this_run.recipe_name')), property(attrgetter('this_run.seed'))
@@ -243,6 +243,7 @@ def fit_run(faces: Faces, run: Run, checkpoint=None, resume: bool = False) -> Fa
     with no_random(run.seed, reproducible=False):
         learn = _untrained(faces, run, load=not resume)
         fit_recipe(learn, kept)
+    learn.seen = image_hashes(faces.split('train').pixels)
     learn.judge(faces)
     return learn
 
@@ -266,7 +267,7 @@ def _checkpoint(faces, run, file, resume):
 def plot_curves(self: Learner, ax=None):
     "Training and validation loss, and validation accuracy, by epoch; returns the axes"
     if ax is None: ax = plt.subplots(figsize=(5, 3.2), layout='constrained')[1]
-    latest = self.recorder.values if hasattr(self, 'recorder') else []
+    latest = self.recorder.values
     rows = latest if latest and len(latest[0]) == 3 else self.history  # validate() leaves no training loss in the recorder
     if not rows: raise FaceError('this model was not trained here, so there are no curves to plot: train it first')
     rows = np.array([list(row) for row in rows], float)

@@ -96,7 +96,7 @@ def _shrunk(picture, longest):
 def as_faces(images,  # `Faces`, one path or several, a PIL image, or bytes of a file, or uint8 pixels (h, w), (h, w, 3), (n, h, w) or (n, h, w, 3)
              vocab: tuple = EMOTIONS[:7],  # the names that labels would have
              size: int = 48) -> Faces:
-    "Any `images` as `Faces`; those without labels get the first name of `vocab` as theirs"
+    "Any `images` as `Faces`; pictures have no labels"
     if isinstance(images, Faces): return images
     if isinstance(images, torch.Tensor): images = images.numpy(force=True)
     if isinstance(images, np.ndarray) and images.ndim == 3 and images.shape[2] == 4: images = [images]  # RGBA
@@ -108,7 +108,7 @@ def as_faces(images,  # `Faces`, one path or several, a PIL image, or bytes of a
         source = np.array([str(o) if isinstance(o, (str, Path)) else 'picture' for o in files])
     n = len(pixels)
     source = np.array([f'image {i}' for i in range(n)]) if source is None else source
-    return Faces(pixels, np.zeros(n, int), tuple(vocab), np.full(n, 'test'), source)
+    return Faces(pixels, np.full(n, -1), tuple(vocab), np.full(n, 'test'), source)
 
 def _any_picture(picture, size):
     "The pixels of one picture, in whatever form it came"

@@ -31,7 +31,7 @@ import numpy as np
 import pandas as pd
 import yaml
 from PIL import Image
-from .core import FaceError, shown
+from .core import FaceError, shown, unknown
 from .data import ALIASES, EMOTIONS, Faces, emotion_name, pixel_ids
 from .pictures import MAX_PICTURE, picture_pixels, read_image
 from .drawn import drawn_faces
@@ -214,8 +214,8 @@ def _parse_pixels(text, place, count):
 def _parse_emotion(text, place):
     text = text.strip()
     if text.isdecimal() and len(text) < 9 and int(text) < len(CSV_EMOTIONS): return CSV_EMOTIONS[int(text)]
-    if re.fullmatch(r'[-+]?[\d.]+', text): raise FaceError(f'{place} has emotion {text[:40]}, and FER2013 has 0 to 6: repair or remove this row')
-    return _emotion_in(place, text[:40])
+    if not text or re.fullmatch(r'[-+]?[\d.]+', text): raise FaceError(f'{place} has emotion {text[:40]}, and FER2013 has 0 to 6: repair or remove this row')
+    return text[:40]
 
 def _parse_usage(text, place):
     if text.strip().lower() not in ('', *FOLDER_SPLITS): raise FaceError(f'{place} has the usage {text.strip()[:40]!r}: write Training, PublicTest or PrivateTest')
@@ -286,7 +286,7 @@ def _yolo_names(path, files):
     try: names = _plain_names(found)
     except (yaml.YAMLError, TypeError, KeyError, ValueError, *_UNREADABLE):
         raise FaceError(f'{place} has no list called names: write names: [angry, ...]') from None
-    return {number: _emotion_in(place, name) for number, name in names.items()}
+    return names
 
 def _plain_names(file):
     "{number: name}; every value of the file is taken as text, so that no tag, alias or number can do anything"
@@ -300,10 +300,6 @@ def _plain_names(file):
 def _class_number(text):
     if not re.fullmatch(r'\d{1,9}', text): raise ValueError('a class number that is none')
     return int(text)
-
-def _emotion_in(place, label):
-    try: return emotion_name(label)
-    except FaceError as problem: raise FaceError(f'{place} has an {problem}') from None
 
 # %% ../nbs/library/13_readers.ipynb #stratified
 def stratified_split(labels: np.ndarray,  # int (n,)
@@ -344,7 +340,22 @@ def _read_pictures(path, files, size, rgb):
     places = [place_of(o) for o in names]
     orphan = next((o for o, (label, _) in zip(names, places) if label is None), None)
     if orphan: raise FaceError(f'{path}: {orphan} lies in no class folder; put it into one, such as happy/')
-    return (pixels, [_emotion_in(f'{path}: a folder of pictures', label) for label, _ in places], [split or '' for _, split in places], names), skipped
+    return (pixels, [label for label, _ in places], [split or '' for _, split in places], names), skipped
+
+# %% ../nbs/library/13_readers.ipynb #labels
+def _labels_of(names, path):
+    "(labels int (n,), vocab) of class names: emotions in the order of `EMOTIONS`, or names of the user's own by alphabet"
+    found = {o: _emotion_or_none(o) for o in dict.fromkeys(names)}
+    strange = [o for o, emotion in found.items() if emotion is None]
+    if len(strange) == len(found): vocab, found = tuple(sorted(found)), {o: o for o in found}
+    elif strange: raise FaceError(f'{path} has an {unknown("class", strange[0], EMOTIONS)} (classes are emotions, or none of them is)')
+    else: vocab = tuple(o for o in EMOTIONS if o in found.values())
+    place = {o: vocab.index(name) for o, name in found.items()}
+    return np.array([place[o] for o in names]), vocab
+
+def _emotion_or_none(name):
+    try: return emotion_name(name)
+    except FaceError: return None
 
 # %% ../nbs/library/13_readers.ipynb #choose-table
 def _choose_table(path, files):
@@ -374,8 +385,7 @@ def read_faces(path,  # a folder, zip, tar or CSV: [split/]class/picture, FER201
         else: _refuse_broken(path, [], [])
         votes = next((_read_votes(o) for o in files if 'contempt' in _columns(o)), None)
     pixels, emotions, splits, sources = columns
-    vocab = tuple(o for o in EMOTIONS if o in set(emotions))
-    labels = np.array([vocab.index(o) for o in emotions])
+    labels, vocab = _labels_of(emotions, path)
     usage = _fill_splits(np.array(splits, '<U5'), labels, pixels, seed)
     faces = Faces(pixels, labels, vocab, usage, np.array(sources), skipped=tuple(skipped))
     return faces if votes is None else _join_votes(faces, votes)

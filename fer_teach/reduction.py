@@ -42,9 +42,8 @@ def judge_on(judged,  # a `Result` with probabilities, or a model (with `faces`)
     if empty: raise FaceError(f'no {judged.split} image has the label {" or ".join(empty)}: choose classes that have images')
     summed = judged.probabilities[kept] @ member
     p = summed/summed.sum(1, keepdims=True).clip(1e-12)
-    guess = np.bincount(labels, minlength=len(groups)).argmax()
     return replace(judged, labels=labels, predictions=p.argmax(1), probabilities=p, vocab=tuple(groups), source=judged.source[kept],
-                   clean=None if judged.clean is None else judged.clean[kept], guess=int(guess))
+                   clean=None if judged.clean is None else judged.clean[kept], prior=judged.prior @ member)
 
 def _judged(model, faces):
     "The result of a model; the scores of a support vector machine stand in for its probabilities"

@@ -19,16 +19,20 @@ from fastcore.basics import patch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from .core import FaceError, check_free, write_folder
-from .data import EMOTIONS
+from .data import EMOTIONS, Faces
 from .pictures import as_faces
 from .drawn import drawn_faces
+from .batches import FaceLoaders, NoFaces, PixelTable
 from .recipes import Recipe, Run, build_network, on_meta
-from .learner import FaceLearner, find_device
+from .callbacks import EpochLines, StopNaN, has_bars
+from .learner import FaceLearner, _optimizer, find_device
 from .transfer import is_body
 from .explainability import show_why
 from .archs import ARCHS, find_arch
+from fastai.callback.progress import ProgressCallback
 from fastai.learner import Learner
 from fastai.losses import CrossEntropyLossFlat
+from fastai.metrics import accuracy
 
 # %% ../nbs/library/91_runs.ipynb #check-target
 def training_file(out) -> Path:
@@ -56,7 +60,10 @@ def save_emotions(self: Learner,
 def _write_run(self: Learner, folder: Path):
     weights = {name: o.detach().cpu().contiguous() for name, o in self.model.state_dict().items()}
     (folder/'model.safetensors').write_bytes(save(weights))  # save_file would let nobody else read it
-    (folder/'model.json').write_text(json.dumps(self.this_run.facts(), indent=1) + '\n')
+    facts = self.this_run.facts()
+    if facts['data']: facts['data'] = Path(facts['data']).name  # where it lies is nobody else's business
+    (folder/'model.json').write_text(json.dumps(facts, indent=1) + '\n')
+    if self.seen is not None: np.save(folder/'seen.npy', np.unique(self.seen))
     if self.result is not None:
         scores = self.result.summary() | dict(valid_accuracy=self.valid_result.accuracy)
         (folder/'result.json').write_text(json.dumps(scores, indent=1) + '\n')
@@ -94,7 +101,9 @@ def load_emotions(folder='wink',  # a run folder, or the name of a network that 
         raise FaceError(f'{folder/"model.safetensors"} is damaged or does not fit {run.arch.name} ({str(problem).splitlines()[0]}): train the run again') from None
     if not all(o.isfinite().all() for o in model.state_dict().values()):
         raise FaceError(f'{folder/"model.safetensors"} holds weights that are no numbers: train the run again')
-    return _ready(model, run, device)
+    learn = _ready(model, run, device)
+    learn.seen = _read_seen(folder/'seen.npy')
+    return learn
 
 MAX_SIZE, MAX_PARAMETERS, MAX_CLASSES = 512, 500_000_000, 1000  # of a network in a run folder, before it is built
 
@@ -162,6 +171,14 @@ def _arch_of(facts, recipe, file, arch):
     return replace(arch, mean=tuple(facts['mean']), std=tuple(facts['std']),
                    **{o: facts[o] for o in ('channels', 'size', 'cam_layer')})
 
+def _read_seen(file):
+    "The hashes of the training images; None where the run does not have them"
+    if not file.is_file(): return None
+    try: seen = np.load(file, allow_pickle=False)
+    except (ValueError, OSError, EOFError): seen = None
+    if seen is None or seen.dtype != np.uint32 or seen.ndim != 1: raise FaceError(f'{file} is damaged: train the run again')
+    return seen
+
 def _read_json(file, folder):
     if not folder.is_dir(): raise FaceError(f"{folder} is no run folder: give one that fer_teach learn has written, or 'wink', which comes with fer_teach")
     try: return json.loads(file.read_text())
@@ -173,12 +190,17 @@ def _ready(model, run, device):
     "A Learner around a loaded model, without data to train on"
     device = find_device(device)
     model = model.to(device, memory_format=torch.channels_last).eval()
-    return FaceLearner(_NoData(device), model, CrossEntropyLossFlat(), default_cbs=False, run=run)
+    learn = FaceLearner(_no_faces(run, device), model, CrossEntropyLossFlat(), opt_func=_optimizer(run.recipe),
+                        metrics=accuracy, cbs=[StopNaN(), *([] if has_bars() else [EpochLines()])], run=run)
+    if not has_bars(): learn.remove_cb(ProgressCallback)
+    return learn
 
-class _NoData:
-    "Stands where a Learner has its loaders, until the user sets `learn.dls`"
-    def __init__(self, device): self.device, self.path = device, Path('.')
-    def __getitem__(self, i): raise FaceError('a loaded model has no data to train on: set learn.dls = face_loaders(faces)')
+def _no_faces(run, device):
+    "Loaders that take pictures to predict for and have none to train on"
+    size = run.arch.size
+    empty = Faces(np.empty((0, size, size), np.uint8), np.empty(0, int), run.vocab, np.empty(0, '<U5'), np.empty(0, '<U5'))
+    loader = NoFaces(PixelTable(empty, run.arch.channels), bs=256, num_workers=0, after_batch=run.arch.transforms())
+    return FaceLoaders(loader, loader, device=device)
 
 # %% ../nbs/library/91_runs.ipynb #predict
 @patch

@@ -196,7 +196,8 @@ def begin_with(arch: Arch,
     def weights(model):
         try: model[:-1].load_state_dict(kept)
         except RuntimeError: raise FaceError(f'the weights of {learn.arch.name} do not fit {arch.name}: begin with a run of the same network') from None
-    return replace(arch, weights=weights)
+    recipes = {name: replace(recipe, pretrained=True) for name, recipe in arch.recipes.items()}
+    return replace(arch, weights=weights, recipes=recipes)
 
 def fewer_labels(faces: Faces,
                  share: float,  # of each class's training images, 0..1; one at least
