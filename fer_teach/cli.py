@@ -150,6 +150,35 @@ def _archs():
     from fer_teach.archs import list_archs
     _say(list_archs().to_string())
 
+# %% ../nbs/library/99_cli.ipynb #evaluate-command
+def _evaluate(run: str = 'wink',  # run folder, or the network that comes with fer_teach
+              *,
+              data: str,  # folder, archive or table of labelled faces, or fer2013
+              split: str = 'all',  # train, valid or test; all images by default
+              seed: _seed = None,  # of splits that the data does not have; that of the run by default
+              table: Annotated[str, 'CSV'] = None,  # file to write, a row for each image
+              json: bool = False,  # the figures as JSON, for programs
+              device: str = 'cpu',  # cpu, cuda or mps; cpu by default
+              force: bool = False):  # replace what is there
+    "judge a saved model on labelled faces"
+    from json import dumps
+    from pathlib import Path
+    from fer_teach.core import FaceError
+    from fer_teach.evaluation import evaluate
+    from fer_teach.readers import find_faces
+    from fer_teach.runs import load_emotions
+    if table and Path(table).exists() and not force:
+        raise FaceError(f'{table} exists already: choose another name, or replace it with --force')
+    learn = load_emotions(run, device=device)
+    faces = find_faces(data, (learn.seed or 0) if seed is None else seed)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter('always', UserWarning)
+        result = evaluate(learn, faces, split)
+    for o in told:
+        if o.category is UserWarning: _say(o.message, sys.stderr)
+    if table: result.table.to_csv(table, index=False)
+    _say(dumps(result.summary(), indent=1) if json else repr(result))
+
 # %% ../nbs/library/99_cli.ipynb #benchmark-command
 def _benchmark(name: str,  # see fer_teach archs
                *,
@@ -218,6 +247,7 @@ _COMMANDS = {  # each command and an example
     _learn: 'fer_teach learn wink --classes 4 --data fer2013.zip --out run1',
     _predict: 'fer_teach predict run1 a.png b.jpg',
     _explain: 'fer_teach explain run1 a.png --target happy --out why.png',
+    _evaluate: 'fer_teach evaluate run1 --data fer2013.zip --split test',
     _audit: 'fer_teach audit fer2013.zip --out findings',
     _archs: 'fer_teach archs',
     _benchmark: 'fer_teach benchmark svm --classes 4 --data fer2013.zip --out rows.csv',
@@ -243,7 +273,8 @@ def _arguments(function):
         required = o.default is Parameter.empty
         if not required: options['default'] = o.default
         if o.kind is Parameter.VAR_POSITIONAL: yield name, options | dict(nargs='+')
-        elif o.kind is Parameter.KEYWORD_ONLY: yield f'--{name.replace("_", "-")}', options
+        elif o.kind is Parameter.KEYWORD_ONLY:
+            yield f'--{name.replace("_", "-")}', options | (dict(required=True) if required else {})
         else: yield name, options | ({} if required else dict(nargs='?'))
 
 def _parser():

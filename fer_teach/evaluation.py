@@ -7,7 +7,7 @@ __all__ = ['wilson_interval', 'Result', 'evaluate', 'Comparison', 'compare']
 
 # %% ../nbs/16_evaluation.ipynb #imports
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -38,7 +38,9 @@ class Result:
     source: np.ndarray  # text (n,)
     clean: np.ndarray | None  # bool (n,): no identical image in Training; None where Training is unknown
     prior: np.ndarray  # int (k,): images of each class in Training; in the split itself where Training is unknown
-    split: str = 'test'
+    split: str = 'test'  # 'all' for all images
+    left_out: dict = field(default_factory=dict)  # {class that the method does not know: its images}, which are not judged
+    shared: 'Result | None' = None  # the same answers among the classes of the data only, where the method knows more
 
     def __len__(self): return len(self.labels)
 
@@ -143,53 +145,98 @@ def summary(self: Result) -> dict:
     "The figures of a result, ready for JSON"
     names = 'accuracy interval clean_accuracy majority balanced_accuracy macro_f1 weighted_f1 log_loss ece'.split()
     scores = {o: getattr(self, o) for o in names}
-    return scores | dict(recall=self.report().recall.to_dict(), images=len(self), split=self.split, vocab=list(self.vocab))
+    scores |= dict(recall=self.report().recall.to_dict(), images=len(self), split=self.split, vocab=list(self.vocab))
+    if self.left_out: scores['left_out'] = self.left_out
+    return scores if self.shared is None else scores | dict(shared=self.shared.summary())
 
 @patch
 def __repr__(self: Result):
     low, high = self.interval
     clean = '' if self.clean is None or self.clean.all() else f', {self.clean_accuracy:.1%} without copies of training images'
-    return (f'{self.split} accuracy {self.accuracy:.1%} (95 % interval {low:.1%} to {high:.1%}{clean}); '
+    told = (f'{self.split} accuracy {self.accuracy:.1%} (95 % interval {low:.1%} to {high:.1%}{clean}); '
             f'always guessing {self.vocab[self.guess]} gives {self.majority:.1%}; macro-F1 {self.macro_f1:.3f}\n{self.report()}')
+    return '\n'.join([told, *self._notes()])
+
+@patch
+def _notes(self: Result):
+    "Lines about classes that only the data or only the method has"
+    if self.left_out:
+        named = ', '.join(f'{count:,} {name or "without a name"}' for name, count in self.left_out.items())
+        yield f'not judged, since the method does not know their class: {named}'
+    if self.shared is not None:
+        low, high = self.shared.interval
+        yield (f'the method may also answer {", ".join(o for o in self.vocab if o not in self.shared.vocab)}, which is always wrong here; '
+               f'choosing among {", ".join(self.shared.vocab)} only, its accuracy is {self.shared.accuracy:.1%} ({low:.1%} to {high:.1%})')
 
 # %% ../nbs/16_evaluation.ipynb #answers
 def _answers(model, faces):
-    "(probabilities or None, predictions) of `model` for `faces`, checked"
+    "(class names, probabilities or None, predictions) of `model` for `faces`, checked"
     if hasattr(model, 'probabilities'):
-        names, answer = model.vocab, model.probabilities(faces)
+        names, answer = tuple(model.vocab), model.probabilities(faces)
         if answer is None: answer = model.predictions(faces)
-    else: names, answer = getattr(model, 'columns', faces.vocab), model
-    if tuple(names) != faces.vocab:
-        raise FaceError(f'the model answers {", ".join(names)} and the faces are labelled {", ".join(faces.vocab)}: '
-                        'reduce the faces to the classes of the model, in its order')
+    else: names, answer = tuple(getattr(model, 'columns', faces.vocab)), model
     answer = np.asarray(answer)
     if len(answer) != len(faces): raise FaceError(f'{len(answer)} answers for {len(faces)} images: give one for each image of the split')
-    if answer.ndim == 1: return None, _whole_labels(answer, faces.vocab)
-    if answer.shape[1] != len(faces.vocab) or not np.isfinite(answer).all():
-        raise FaceError(f'probabilities must be finite and of shape ({len(faces)}, {len(faces.vocab)}), not {answer.shape}')
-    return answer, answer.argmax(1)
+    if answer.ndim == 1: return names, None, _whole_labels(answer, names)
+    if answer.shape[1] != len(names) or not np.isfinite(answer).all():
+        raise FaceError(f'probabilities must be finite and of shape ({len(faces)}, {len(names)}), not {answer.shape}')
+    return names, answer, answer.argmax(1)
 
 def _whole_labels(labels, vocab):
     if labels.dtype.kind in 'iu' and 0 <= labels.min() <= labels.max() < len(vocab): return labels
     raise FaceError(f'labels must be whole numbers from 0 to {len(vocab) - 1}, the places of {", ".join(vocab)}')
 
+# %% ../nbs/16_evaluation.ipynb #labels-among
+def _places(faces, names, groups):
+    "Where in `names`, the classes of a method, each class of `faces` is found (k,); -1 where the method does not know it"
+    place = {name: i for i, name in enumerate(names)}
+    holder = {old: place[name] for name, several in groups.items() if name in place for old in several}
+    def find(name):
+        if name in place: return place[name]
+        found = {holder.get(o, -1) for o in faces.groups[name]}
+        return found.pop() if len(found) == 1 else -1
+    return np.array([find(o) for o in faces.vocab])
+
+def _among(result, shared):
+    "`result` with only those answers whose places are `shared`; None where that leaves no choice, or all"
+    if result.probabilities is None or not 2 <= len(shared) < len(result.vocab): return None
+    p = result.probabilities[:, shared]
+    p = p/p.sum(1, keepdims=True).clip(1e-12)
+    return replace(result, vocab=tuple(result.vocab[o] for o in shared), labels=np.searchsorted(shared, result.labels),
+                   predictions=p.argmax(1), probabilities=p, prior=result.prior[shared], left_out={})
+
 # %% ../nbs/16_evaluation.ipynb #evaluate
 def evaluate(model,  # has probabilities(faces) and vocab; or an array (n, k), a frame with class columns, or labels (n,)
              faces: Faces,  # with Training in it, so that copies are seen and the majority is known
-             split: str = 'test') -> Result:
-    "How `model` answers on one split of `faces`; `FaceError` where classes or numbers do not match"
-    chosen, train = faces.usage == split, faces.usage == 'train'
-    if not chosen.any(): raise FaceError(f'there are no {split} images to judge on: choose another split')
-    part = faces[chosen]
+             split: str = 'test',  # or 'valid', 'train', or 'all' images, for data from elsewhere
+            ) -> Result:
+    "How `model` answers on `faces`, whose classes may be others in part; `FaceError` where they share none"
+    chosen = np.full(len(faces), True) if split == 'all' else faces.usage == split
+    if not chosen.any(): raise FaceError(f"there are no {split} images to judge on: choose another split, or 'all'")
+    part, train = faces[chosen], faces.split('train')
     if (part.labels < 0).any():
         raise FaceError(f'{(part.labels < 0).sum()} of these pictures have no label, so no answer is right or wrong: '
                         'give labelled faces')
-    probabilities, predictions = _answers(model, part)
-    clean = ~faces.copied_from('train')[chosen] if train.any() and split != 'train' else None
+    names, probabilities, predictions = _answers(model, part)
+    places = _places(faces, names, getattr(model, 'groups', {}))
+    if places.max() < 0:
+        raise FaceError(f'the model answers {", ".join(names)} and the faces are labelled {", ".join(faces.vocab)}: '
+                        'they share no class')
+    clean = ~faces.copied_from('train')[chosen] if len(train) and split not in ('train', 'all') else None
     if split != 'train': clean = _without_seen(model, part, clean)
-    known = faces.labels[train] if train.any() else part.labels
-    prior = np.bincount(known[known >= 0], minlength=len(faces.vocab))
-    return Result(part.labels, predictions, probabilities, faces.vocab, part.source, clean, prior, split)
+    prior = np.bincount(places[(part if split == 'all' or not len(train) else train).labels] + 1, minlength=len(names) + 1)[1:]
+    result = Result(places[part.labels], predictions, probabilities, names, part.source, clean, prior, split)
+    return _known_only(result, part, np.unique(places[places >= 0]))
+
+def _known_only(result, part, shared):
+    "`result` of the images whose class the method knows, and the same among the `shared` classes"
+    kept = result.labels >= 0
+    if not kept.any(): raise FaceError(f'no {result.split} image has a class that the model knows: choose another split')
+    unknown = part.names[~kept]
+    columns = {o: getattr(result, o) for o in ('labels', 'predictions', 'probabilities', 'source', 'clean')}
+    columns = {name: None if o is None else o[kept] for name, o in columns.items()}
+    result = replace(result, **columns, left_out={str(o): int((unknown == o).sum()) for o in np.unique(unknown)})
+    return replace(result, shared=_among(result, shared))
 
 def _without_seen(model, part, clean):
     "`clean` less the images that `model` was trained on; a warning where the table keeps them in another split"

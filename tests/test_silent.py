@@ -187,3 +187,35 @@ def test_loaded_models_are_trained_further(pair):
     learn.dls = face_loaders(drawn_faces(210, seed=0, emotions=('happy', 'sad')), learn.arch)
     learn.fit_one_cycle(1, 1e-3)
     assert len(learn.recorder.values) == 1
+
+
+def test_other_classes_elsewhere():
+    "Data without neutral and with contempt: what the model cannot name is counted, and two figures are given"
+    faces = drawn_faces(400, seed=0, emotions=('angry', 'contempt', 'happy', 'sad'))
+    part = faces.split('test')
+    rng = np.random.default_rng(0)
+    answers = pd.DataFrame(rng.dirichlet(np.ones(4), len(part)), columns=['sad', 'neutral', 'happy', 'angry'])
+    result = evaluate(answers, faces)
+    kept = part.names != 'contempt'
+    assert result.left_out == dict(contempt=int((~kept).sum())) and len(result) == kept.sum()
+    best = answers.to_numpy()[kept].argmax(1)
+    assert result.accuracy == (answers.columns.to_numpy()[best] == part.names[kept]).mean()
+    among = answers[['sad', 'happy', 'angry']].to_numpy()[kept].argmax(1)
+    assert result.shared.accuracy == (np.array(['sad', 'happy', 'angry'])[among] == part.names[kept]).mean() >= result.accuracy
+    for words in ('not judged', f'{(~kept).sum()} contempt', 'neutral, which is always wrong here', 'choosing among sad, happy, angry only'):
+        assert words in repr(result), words
+    assert result.summary()['left_out'] and result.summary()['shared']['accuracy'] == result.shared.accuracy
+    with pytest.raises(FaceError, match='they share no class'): evaluate(answers.set_axis(list('abcd'), axis=1), faces)
+
+
+def test_order_and_groups_do_not_matter():
+    faces = drawn_faces(400, seed=0, emotions=('angry', 'happy', 'sad'))
+    truth = np.eye(3)[faces.split('test').labels]
+    assert evaluate(pd.DataFrame(truth[:, ::-1], columns=['sad', 'happy', 'angry']), faces).accuracy == 1
+    everything = evaluate(pd.DataFrame(np.eye(3)[faces.labels], columns=faces.vocab), faces, 'all')
+    assert len(everything) == len(faces) and everything.accuracy == 1 and everything.clean is None
+
+    class Coarse:
+        vocab, groups = ('bad', 'good'), dict(bad=('angry', 'sad', 'fear'), good=('happy',))
+        def probabilities(self, faces): return np.eye(2)[(faces.names == 'happy').astype(int)]*.8 + .1
+    assert evaluate(Coarse(), faces).accuracy == 1 and evaluate(Coarse(), faces).shared is None
