@@ -106,7 +106,7 @@ class Faces:
         n, k = len(self.pixels), len(self.vocab)
         groups = {o: (o,) for o in self.vocab} if self.groups is None else self.groups
         object.__setattr__(self, 'groups', _Fixed(groups))
-        if self.pixels.dtype != np.uint8 or self.pixels.ndim not in (3, 4):
+        if self.pixels.dtype != np.uint8 or self.pixels.ndim not in (3, 4) or self.pixels.shape[3:] not in ((), (3,)):
             raise FaceError(f'pixels must be uint8 (n, h, w) or (n, h, w, 3), not {self.pixels.dtype} {self.pixels.shape}')
         for name in ('pixels', 'labels', 'usage', 'source', 'votes', 'regions', 'attributes'):
             column = getattr(self, name)

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fer_teach import data, pictures, readers
+from fer_teach import data, files, pictures, readers
 from fer_teach.core import FaceError
 from fer_teach.data import EMOTIONS
 from fer_teach.readers import CSV_EMOTIONS, download_fer2013, join_ferplus, read_faces
@@ -185,7 +185,7 @@ def spoiled(column, value, row=3):
 @pytest.mark.parametrize('content, words', [
     ('', 'is empty'), ('emotion,Usage\n1,Training\n', 'no column pixels'), ('pixels,Usage\n1,Training\n', 'no column emotion'),
     ('emotion,pixels,Usage\n', 'a header and no faces'), ('\0\0\0', 'no column emotion'),
-    (spoiled(0, '7'), ':3 has emotion 7'), (spoiled(0, '-1'), ':3 has emotion -1'), (spoiled(0, ''), ':3 has an unknown class'),
+    (spoiled(0, '7'), ':3 has emotion 7'), (spoiled(0, '-1'), ':3 has emotion -1'), (spoiled(0, ''), ':3 has no emotion'),
     (spoiled(0, 'hapy'), 'did you mean happy'), (spoiled(2, 'Trainin'), "usage 'Trainin'"),
     (spoiled(1, '1 2 3'), ':3 has 3 pixels, not 2,304'), (spoiled(1, '1 2 3', 2), ':2 has 3 pixels, not a square'), (spoiled(1, ''), ':3 has'),
     (spoiled(1, ' '.join(['256']*2304)), 'outside 0 to 255'), (spoiled(1, ' '.join(['-1']*2304)), 'outside 0 to 255'),
@@ -253,7 +253,7 @@ def test_damaged_archive_inside_another(tmp_path):
 
 
 def test_bombs(tmp_path, monkeypatch):
-    monkeypatch.setattr(readers, 'MAX_UNPACKED', 10**6)
+    monkeypatch.setattr(files, 'MAX_UNPACKED', 10**6)
     for pack in (zipped, tarred):
         (tmp_path/'a').write_bytes(pack({'happy/a.png': bytes(2*10**6)}))
         with pytest.raises(FaceError, match='unpacks to more than'): read_faces(tmp_path/'a')

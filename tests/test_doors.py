@@ -1,0 +1,99 @@
+"Lists of paths, labels in file names, persons, and arrays"
+import numpy as np
+import pytest
+from PIL import Image
+
+from fer_teach.core import FaceError
+from fer_teach.drawn import drawn_faces
+from fer_teach.readers import faces_from_arrays, read_faces
+from tests.test_data import png, zipped
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    "Forty pictures of ten persons in one folder, the label in no name"
+    rng = np.random.default_rng(0)
+    for i in range(40): Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(tmp_path/f'{i:02}.png')
+    return tmp_path
+
+
+def rows(label='label', path='path', more='person', place=''):
+    told = [f'{place}{i:02}.png,{("bored", "awake")[i % 2]},p{i//4}' for i in range(40)]
+    return '\n'.join([f'{path},{label},{more}', *told])
+
+
+@pytest.mark.parametrize('path, label', [('path', 'label'), ('filename', 'emotion'), ('Image ', ' Class')])
+def test_list_in_the_folder(pictures, path, label):
+    (pictures/'all.csv').write_text(rows(label, path))
+    faces = read_faces(pictures, size=8)
+    assert len(faces) == 40 and faces.vocab == ('awake', 'bored') and faces.skipped == ()
+    assert all(name == ('bored', 'awake')[int(source[:2]) % 2] for name, source in zip(faces.names, faces.source))
+    for person in range(10): assert len(set(faces.usage[person*4:person*4 + 4])) == 1
+    assert set(faces.usage) == {'train', 'valid', 'test'}
+
+
+def test_list_by_its_own_path(pictures, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp('lists')/'all.csv'
+    elsewhere.write_text(rows(place=f'{pictures}/'))
+    assert len(read_faces(elsewhere)) == 40
+    (pictures/'all.csv').write_text(rows())
+    assert len(read_faces(pictures/'all.csv')) == 40
+
+
+def test_list_in_a_zip(tmp_path):
+    held = {f'set/pictures/{i:02}.png': png() for i in range(40)} | {'set/all.csv': rows(place='pictures/').encode()}
+    (tmp_path/'set.zip').write_bytes(zipped(held))
+    faces = read_faces(tmp_path/'set.zip')
+    assert len(faces) == 40 and faces.source[0] == 'set/pictures/00.png'
+
+
+def test_list_with_splits(pictures):
+    lines = rows(more='split').splitlines()
+    told = [lines[0], *(line.rpartition(',')[0] + ',' + ('train', 'val', 'test')[i % 3] for i, line in enumerate(lines[1:]))]
+    (pictures/'all.csv').write_text('\n'.join(told))
+    faces = read_faces(pictures)
+    assert [o for o in faces.usage[:3]] == ['train', 'valid', 'test']
+
+
+@pytest.mark.parametrize('change, words', [
+    (lambda o: o.replace('00.png', 'gone.png'), None), (lambda o: o.replace('.png', '.gone'), 'none of the 40 pictures that all.csv lists is there'),
+    (lambda o: o + '\n00.png,awake,p0', 'gives 00.png once more'), (lambda o: o + '\n00.png', 'has 1 of 3 columns'), (lambda o: o + '\n,bored,p1', 'has no path or no label')])
+def test_lists_that_do_not_fit(pictures, change, words):
+    (pictures/'all.csv').write_text(change(rows()))
+    if words:
+        with pytest.raises(FaceError, match=words): read_faces(pictures)
+    else: assert read_faces(pictures).skipped == (('gone.png', 'is listed and not there'),)
+
+
+def test_labels_and_persons_in_names(pictures):
+    for file in sorted(pictures.glob('*.png')):
+        i = int(file.stem)
+        file.rename(pictures/f'{"KLMNOPQRST"[i//4]}A.{("AN", "HA")[i % 2]}{i}.png')
+    faces = read_faces(pictures, label=r'\.(AN|HA)\d', person=r'^\w\w')
+    assert faces.vocab == ('AN', 'HA') and faces.reduce(dict(angry=['AN'], happy=['HA'])).vocab == ('angry', 'happy')
+    persons = np.array([o[:2] for o in faces.source])
+    for person in np.unique(persons): assert len(set(faces.usage[persons == person])) == 1
+    with pytest.raises(FaceError, match='finds no class in'): read_faces(pictures, label=r'\.(AN)\d')
+    with pytest.raises(FaceError, match='is no regular expression'): read_faces(pictures, label='(')
+
+
+def test_folders_of_persons(tmp_path):
+    for i in range(80):
+        place = tmp_path/('happy', 'sad')[i % 2]/f'p{i//8}'
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8), i, np.uint8)).save(place/f'{i}.png')
+    faces = read_faces(tmp_path, label=r'^(\w+)/', person=r'/(p\d+)/')
+    assert faces.vocab == ('happy', 'sad')
+    persons = np.array([o.split('/')[1] for o in faces.source])
+    for person in np.unique(persons): assert len(set(faces.usage[persons == person])) == 1
+
+
+def test_arrays():
+    faces = drawn_faces(140, seed=0)
+    for y, vocab in ((faces.names, None), (faces.labels, faces.vocab), (list(faces.names), faces.vocab)):
+        again = faces_from_arrays(faces.pixels, y, vocab)
+        assert np.array_equal(again.names, faces.names) and (again.usage == 'train').sum() > 90
+    assert faces_from_arrays(faces.pixels.reshape(140, -1), faces.names).pixels.shape == (140, 48, 48)
+    for x, y, words in ((faces.pixels/255, faces.names, 'must be uint8'), (faces.pixels, faces.names[:5], '5 labels for 140'),
+                        (faces.pixels, faces.labels, 'say what they mean'), (faces.pixels[:, :, :, None], faces.names, r'pixels must be uint8 \(n, h, w\)')):
+        with pytest.raises(FaceError, match=words): faces_from_arrays(x, y)
