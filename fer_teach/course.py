@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['outcomes', 'source_of', 'mark_of', 'Exercise', 'read_exercises', 'Wrong', 'Outcome', 'judge', 'read_course',
-           'pack_course', 'stored_course', 'exercises', 'check', 'ready']
+           'pack_course', 'stored_course', 'exercises', 'check', 'stored_check', 'ready']
 
 # %% ../nbs/library/98_course.ipynb #imports
 import base64
@@ -92,7 +92,7 @@ class Outcome:
         colour, sign = {'right': ('#2e7d32', '✓'), 'wrong': ('#c62828', '✗')}.get(self.said, ('#757575', '…'))
         words = re.sub('`([^`]+)`', r'<code>\1</code>', escape(self.message)).replace('\n', '<br>')
         return (f'<div role="status" style="border-left: 4px solid {colour}; padding: .4em .8em">'
-                f'<strong>{sign} {self.said.capitalize()}.</strong> {words}</div>')
+                f'<strong>{sign} {self.said.capitalize()}:</strong> {words}</div>')
 
 def judge(function,  # the check of an exercise
           variables: dict) -> Outcome:  # {name: value} of a notebook
@@ -167,20 +167,22 @@ def check(exercise,  # a name; in the chapter itself, the check
           strict: bool = False):  # is anything but right an error? So it is for nbgrader
     "Show whether the answer in the notebook that calls is right, wrong or not attempted"
     variables = sys._getframe(1).f_globals
-    function = exercise if callable(exercise) else _stored(exercise, variables)
+    function = exercise if callable(exercise) else stored_check(_known(exercise), variables)
     outcome = outcomes[function.__name__] = judge(function, variables)
     _show(outcome)
     if (strict or callable(exercise)) and outcome.said != 'right': raise AssertionError(repr(outcome))
 
-def _stored(name, variables):
-    "The check of the exercise `name`, which sees the imports of the notebook"
-    if name not in exercises():
-        from fer_teach.core import unknown
-        raise unknown('exercise', name, exercises())
-    exercise = exercises()[name]
+def _known(name):
+    "The exercise `name`"
+    if name in exercises(): return exercises()[name]
+    from fer_teach.core import unknown
+    raise unknown('exercise', name, exercises())
+
+def stored_check(exercise: Exercise, variables: dict):
+    "The check of an exercise, which sees what `variables` of a notebook holds"
     text = re.sub(r'^check\(.*\)$', '', exercise.sources['check'][0], flags=re.M)
     space = variables | dict(Wrong=Wrong)
-    exec(compile(text, f'<check of {name}>', 'exec'), space)
+    exec(compile(text, f'<check of {exercise.name}>', 'exec'), space)
     return space[exercise.function]
 
 def _show(outcome):
