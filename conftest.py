@@ -179,8 +179,21 @@ def lines_of(source):
 
 def secret_lines(exercise):
     "The lines of its solution that its statement, stub and hints do not show"
-    told = ''.join(text for role in ('exercise', 'stub', 'hints') for text in exercise.sources[role])
+    told = '\n'.join(text for role in ('exercise', 'stub', 'hints') for text in exercise.sources[role])
     return {o for text in exercise.sources['solution'] for o in lines_of(text)} - lines_of(told)
+
+
+@pytest.fixture(scope='session')
+def secrets():
+    "{exercise: lines that its solution holds, and no cell of the course or the library that everybody may read}"
+    import json
+    from pathlib import Path
+
+    from fer_teach.course import exercises, mark_of, source_of
+    notebooks = (json.loads(o.read_text(encoding='utf-8')) for o in (Path(__file__).parent/'nbs').rglob('*.ipynb'))
+    cells = [cell for notebook in notebooks for cell in notebook['cells']]
+    taught = [source_of(o) for o in cells if (mark_of(o) or ('stub',))[0] in ('exercise', 'stub', 'hints')]
+    return {o.name: secret_lines(o) - lines_of('\n'.join(taught)) for o in exercises().values() if o.level != 'open'}
 
 
 class ExerciseItem(pytest.Item):
