@@ -19,7 +19,9 @@ from pathlib import Path
 from .course import Exercise, exercises, mark_of, read_exercises, source_of, stored_course
 
 # %% ../nbs/library/98b_copies.ipynb #student-cell
-def _like(cell, source, kind='code', **more): return cell | dict(cell_type=kind, source=source, metadata=more)
+def _like(cell, source, kind='code', **more):
+    "`cell` with another text"
+    return cell | dict(cell_type=kind, source=source, metadata=more)
 
 def _student_cell(role: str, exercise: Exercise, cell: dict) -> dict | None:
     "What a cell of an exercise becomes in a student copy"
@@ -32,7 +34,8 @@ def _teacher_cell(role, exercise, cell):
     "The same in a teacher's copy"
     if role != 'wrong': return cell
     words = mark_of(cell)[2]
-    return _like(cell, f'A typical wrong answer, of which the check says "{words}":\n\n```python\n{_plain_source(cell)}\n```', 'markdown')
+    about = f'A typical wrong answer, of which the check says "{words}":'
+    return _like(cell, f'{about}\n\n```python\n{_plain_source(cell)}\n```', 'markdown')
 
 # %% ../nbs/library/98b_copies.ipynb #nbgrader-cell
 _POINTS = dict(easy=1, medium=2, hard=3, open=3)
@@ -54,22 +57,31 @@ def _nbgrader_cell(role, exercise, cell):
     return cell
 
 def _graded(grade_id, **facts):
-    return dict(schema_version=3, grade_id=grade_id, grade=False, solution=False, locked=False, task=False) | facts
+    plain = dict(grade=False, solution=False, locked=False, task=False)
+    return dict(schema_version=3, grade_id=grade_id) | plain | facts
 
 # %% ../nbs/library/98b_copies.ipynb #cleaned
 def _without_directives(text): return re.sub(r'^#\|.*\n?', '', text, flags=re.M).strip('\n')
-def _plain_source(cell): return _without_directives(source_of(cell)) if cell['cell_type'] == 'code' else source_of(cell)
+def _plain_source(cell):
+    text = source_of(cell)
+    return _without_directives(text) if cell['cell_type'] == 'code' else text
 
 def _cleaned(cell: dict, links) -> dict | None:
     "A cell without directives and outputs; None if nothing is left of it"
     source, metadata = _plain_source(cell), dict(cell['metadata'])
     if not source: return None
-    if cell['cell_type'] != 'code': return dict(cell_type='markdown', id=cell['id'], metadata=metadata, source=_lines(_local(source, links)))
-    if re.search(r'^#\|\s*hide', source_of(cell), re.M): metadata['jupyter'] = dict(source_hidden=True)
-    if re.search(r'^#\|\s*eval:\s*false', source_of(cell), re.M): metadata['tags'] = ['skip-execution', 'raises-exception']
-    return dict(cell_type='code', execution_count=None, id=cell['id'], metadata=metadata, outputs=[], source=_lines(source))
+    if cell['cell_type'] != 'code': return _text_cell(cell['id'], _local(source, links), metadata)
+    directives = re.findall(r'^#\|\s*(.+)', source_of(cell), re.M)
+    if 'hide' in directives: metadata['jupyter'] = dict(source_hidden=True)
+    if 'eval: false' in directives: metadata['tags'] = ['skip-execution', 'raises-exception']
+    return _code_cell(cell['id'], source, metadata)
 
-def _lines(text): return text.splitlines(keepends=True)
+def _text_cell(id, text, metadata={}):
+    return dict(cell_type='markdown', id=id, metadata=metadata, source=text.splitlines(True))
+
+def _code_cell(id, text, metadata={}):
+    code = dict(cell_type='code', execution_count=None, id=id, metadata=metadata, outputs=[])
+    return code | dict(source=text.splitlines(True))
 
 def _local(text, links):
     "Markdown whose links to notebooks lead to those beside it; the others become plain text"
@@ -93,16 +105,19 @@ def _first_cell(cells):
     "Code that checks and, on Colab, makes the environment"
     about = metadata('fer_teach')
     python = re.search(r'[\d.]+', about['Requires-Python'])[0]
-    repository = next(o.partition(', ')[2] for o in about.get_all('Project-URL') if o.startswith('Repository'))
-    facts = dict(python=tuple(int(o) for o in python.split('.')), dotted=python, version=about['Version'])
-    source = FIRST.format(source=f'fer_teach @ git+{repository}', needs=_needs(cells), **facts)
-    return dict(cell_type='code', execution_count=None, id='environment', metadata={}, outputs=[], source=_lines(source))
+    links = dict(o.split(', ') for o in about.get_all('Project-URL'))
+    source = f'fer_teach @ git+{links["Repository"]}'
+    least = tuple(int(o) for o in python.split('.'))
+    facts = dict(python=least, dotted=python, version=about['Version'])
+    return _code_cell('environment', FIRST.format(source=source, needs=_needs(cells), **facts))
 
 def _needs(cells) -> list:
     "The modules that code imports at its top level, apart from Python's own and ours"
-    text = '\n'.join(source_of(o) for o in cells if o['cell_type'] == 'code' and 'tags' not in o['metadata'])
-    nodes = [o for o in ast.parse(text).body if isinstance(o, (ast.Import, ast.ImportFrom))]
-    names = {name.name for o in nodes if isinstance(o, ast.Import) for name in o.names} | {o.module for o in nodes if isinstance(o, ast.ImportFrom)}
+    run = [o for o in cells if o['cell_type'] == 'code' and 'tags' not in o['metadata']]
+    nodes = ast.parse('\n'.join(map(source_of, run))).body
+    names = {o.module for o in nodes if isinstance(o, ast.ImportFrom)}
+    for node in nodes:
+        if isinstance(node, ast.Import): names |= {o.name for o in node.names}
     return sorted({o.partition('.')[0] for o in names} - sys.stdlib_module_names - {'fer_teach'})
 
 # %% ../nbs/library/98b_copies.ipynb #make-copy
@@ -128,14 +143,20 @@ def _way(chapter, beside):
     links = [f'[← {_title(beside[at - 1])}]({beside[at - 1]}.ipynb)'] if at else []
     links += ['[Map of the course](index.ipynb)']
     links += [f'[{_title(beside[at + 1])} →]({beside[at + 1]}.ipynb)'] if at < last else []
-    return dict(cell_type='markdown', id='way', metadata={}, source=[' · '.join(links)])
+    return _text_cell('way', ' · '.join(links))
 
-def _title(chapter): return source_of(stored_course()['chapters'][chapter]['cells'][0]).splitlines()[0].strip('# ')
+def _heading(chapter):
+    "The lines of a chapter's first cell: its title, and what it promises"
+    first = stored_course()['chapters'][chapter]['cells'][0]
+    return [o.strip('#> ') for o in source_of(first).splitlines() if o.strip()]
+
+def _title(chapter): return _heading(chapter)[0]
 
 def _notebook(cells, name):
     kernel = dict(display_name='Python 3', language='python', name='python3')
     own = dict(name=name, version=metadata('fer_teach')['Version'], fingerprint=fingerprint(cells))
-    return dict(cells=cells, metadata=dict(kernelspec=kernel, fer_teach=own), nbformat=4, nbformat_minor=5)
+    about = dict(kernelspec=kernel, fer_teach=own)
+    return dict(cells=cells, metadata=about, nbformat=4, nbformat_minor=5)
 
 def fingerprint(cells: list) -> str:
     "Twelve characters that change with the text of any cell"
@@ -143,16 +164,21 @@ def fingerprint(cells: list) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 # %% ../nbs/library/98b_copies.ipynb #make-map
+_MAP = """# Map of the course
+
+Work through the chapters in this order. The minutes are those of the exercises.
+In a terminal, `fer_teach course . --status` in this folder says how far you have come.
+
+"""
+
 def _map(beside):
     "A notebook that leads to the chapters, with what each promises and asks"
     rows = ['| chapter | promise | exercises | minutes |', '|---|---|---|---|']
     for name in beside:
-        promise = re.search(r'^> (.+)', source_of(stored_course()['chapters'][name]['cells'][0]), re.M)
-        asked = [o for o in exercises().values() if o.chapter == name]
-        rows.append(f'| [{_title(name)}]({name}.ipynb) | {promise[1]} | {len(asked)} | {sum(o.minutes for o in asked)} |')
-    text = ('# Map of the course\n\nWork through the chapters in this order. The minutes are those of the exercises. In a terminal, '
-            '`fer_teach course . --status` in this folder says how far you have come.\n\n' + '\n'.join(rows))
-    return _notebook([dict(cell_type='markdown', id='map', metadata={}, source=_lines(text))], 'index')
+        title, promise = _heading(name)
+        minutes = [o.minutes for o in exercises().values() if o.chapter == name]
+        rows.append(f'| [{title}]({name}.ipynb) | {promise} | {len(minutes)} | {sum(minutes)} |')
+    return _notebook([_text_cell('map', _MAP + '\n'.join(rows))], 'index')
 
 # %% ../nbs/library/98b_copies.ipynb #write-course
 def write_course(folder,  # where to; made if it is not there
@@ -163,9 +189,11 @@ def write_course(folder,  # where to; made if it is not there
     "Write copies of the chapters into `folder`, with a map"
     folder, chosen = Path(folder), _chosen(chapters)
     if kind == 'nbgrader': return _write_nbgrader(folder, chosen, force)
-    beside = tuple(o for o in stored_course()['chapters'] if o in chosen or (folder/f'{o}.ipynb').exists())
-    notebooks = {name: make_copy(name, kind, beside) for name in chosen} | dict(index=_map(beside))
-    done = {f'{name}.ipynb': _write_copy(folder/f'{name}.ipynb', notebook, force) for name, notebook in notebooks.items()}
+    there = {o.stem for o in folder.glob('*.ipynb')}
+    beside = tuple(o for o in stored_course()['chapters'] if o in chosen or o in there)
+    notebooks = {f'{name}.ipynb': make_copy(name, kind, beside) for name in chosen}
+    notebooks['index.ipynb'] = _map(beside)
+    done = {name: _write_copy(folder/name, notebook, force) for name, notebook in notebooks.items()}
     _write_files(folder, notebooks.values())
     return done
 
@@ -189,14 +217,16 @@ def _write_copy(file, notebook, force):
 
 def changed(notebook: dict) -> bool:
     "Has a copy other cells than it was written with?"
-    return notebook['metadata'].get('fer_teach', {}).get('fingerprint') != fingerprint(notebook['cells'])
+    own = notebook['metadata'].get('fer_teach', {})
+    return own.get('fingerprint') != fingerprint(notebook['cells'])
 
 # %% ../nbs/library/98b_copies.ipynb #write-files
 def _write_files(folder, notebooks):
     "The tables and pictures that `notebooks` read, where they are not there yet"
     text = ''.join(source_of(cell) for notebook in notebooks for cell in notebook['cells'])
     for name, data in stored_course()['files'].items():
-        if name in text and not (folder/name).exists(): _write_whole(folder/name, base64.b64decode(data))
+        if name in text and not (folder/name).exists():
+            _write_whole(folder/name, base64.b64decode(data))
 
 def _write_whole(file, content):
     "Write a file whole or not at all"
@@ -228,7 +258,8 @@ c.Execute.timeout = 600
 def _write_nbgrader(folder, chosen, force):
     "A course folder of nbgrader, in which each chapter is an assignment"
     done = {}
-    if not (folder/'nbgrader_config.py').exists(): _write_whole(folder/'nbgrader_config.py', _CONFIG)
+    config = folder/'nbgrader_config.py'
+    if not config.exists(): _write_whole(config, _CONFIG)
     for name in chosen:
         notebook, file = make_copy(name, 'nbgrader'), f'source/{name}/{name}.ipynb'
         done[file] = _write_copy(folder/file, notebook, force)

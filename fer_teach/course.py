@@ -33,7 +33,8 @@ def mark_of(cell: dict) -> tuple | None:  # (role, name of the exercise, what el
 
 # %% ../nbs/library/98_course.ipynb #exercise
 _FACTS = re.compile(r'(easy|medium|hard|open)\s*·\s*(\d+) minutes\s*·\s*practises (.+)')
-_CHECKED, _OPEN = ('exercise', 'stub', 'hints', 'solution', 'check'), ('exercise', 'hints', 'sample')
+_CHECKED = ('exercise', 'stub', 'hints', 'solution', 'check')
+_OPEN = ('exercise', 'hints', 'sample')
 
 @dataclass(frozen=True)
 class Exercise:
@@ -66,11 +67,13 @@ def _exercise(name, parts, chapter):
     for (role, *_), text in parts: sources.setdefault(role, []).append(text)
     facts = _FACTS.fullmatch(next((o[2] for o, _ in parts if o[0] == 'exercise'), ''))
     title = re.search(r'^### Exercise \d+: (.+)', sources.get('exercise', [''])[0], re.M)
-    if not facts or not title: raise _incomplete(name, chapter, 'a statement: a heading, then level, minutes and what it practises')
+    if not facts or not title:
+        raise _incomplete(name, chapter, 'a statement: a heading, then level, minutes and what it practises')
     level, minutes, practises = facts.groups()
     missing = [o for o in (_OPEN if level == 'open' else _CHECKED) if o not in sources]
     if missing: raise _incomplete(name, chapter, ', '.join(missing))
-    if level != 'open' and len(sources.get('wrong', [])) < 2: raise _incomplete(name, chapter, 'two typical wrong answers')
+    if level != 'open' and len(sources.get('wrong', [])) < 2:
+        raise _incomplete(name, chapter, 'two typical wrong answers')
     words = tuple(o[2] for o, _ in parts if o[0] == 'wrong')
     return Exercise(name, chapter, title[1], level, int(minutes), practises, sources, words)
 
@@ -82,6 +85,8 @@ def _incomplete(name, chapter, what):
 class Wrong(Exception):
     "What is off about an answer: names the learner's variable and value, and never the answer"
 
+_SIGNS = {'right': ('#2e7d32', '✓'), 'wrong': ('#c62828', '✗'), 'not attempted': ('#757575', '…')}
+
 @dataclass(frozen=True)
 class Outcome:
     "What a check says of an answer"
@@ -89,7 +94,7 @@ class Outcome:
     message: str
     def __repr__(self): return f'{self.said.capitalize()}: {self.message}'
     def _repr_html_(self):
-        colour, sign = {'right': ('#2e7d32', '✓'), 'wrong': ('#c62828', '✗')}.get(self.said, ('#757575', '…'))
+        colour, sign = _SIGNS[self.said]
         words = re.sub('`([^`]+)`', r'<code>\1</code>', escape(self.message)).replace('\n', '<br>')
         return (f'<div role="status" style="border-left: 4px solid {colour}; padding: .4em .8em">'
                 f'<strong>{sign} {self.said.capitalize()}:</strong> {words}</div>')
@@ -99,13 +104,17 @@ def judge(function,  # the check of an exercise
     "How `function` finds the answers among `variables`"
     names = list(inspect.signature(function).parameters)
     missing = [o for o in names if o not in variables]
-    if missing: return Outcome('not attempted', f'{_listed(missing)} is not there yet: run the cell above that defines it')
+    if missing: return Outcome('not attempted', f'{_listed(missing)} is not there yet: run the cell that defines it')
     undone = [part for name in names for part in _undone(name, variables[name])]
-    if undone: return Outcome('not attempted', f'{_listed(undone)} is as it was given: write your answer, run its cell, then run this one')
-    try: return Outcome('right', re.sub(r'^Right[:.,]\s*', '', function(*(variables[o] for o in names))))
+    if undone:
+        advice = 'write your answer, run its cell, then run this one'
+        return Outcome('not attempted', f'{_listed(undone)} is as it was given: {advice}')
+    try: praise = function(*(variables[o] for o in names))
     except Wrong as problem: return Outcome('wrong', str(problem))
     except Exception as problem:  # in the learner's code
-        return Outcome('wrong', f'{_listed(names)} stopped with {type(problem).__name__}: {problem}')
+        kind = type(problem).__name__
+        return Outcome('wrong', f'{_listed(names)} stopped with {kind}: {problem}')
+    return Outcome('right', re.sub(r'^Right[:.,]\s*', '', praise))
 
 def _listed(names): return ' and '.join(f'`{o}`' for o in names)
 
@@ -119,11 +128,13 @@ _EMPTY = {o.__code__.co_code for o in (_nothing, _documented)}
 def _empty(function):
     "Does it do nothing but return None?"
     code = getattr(function, '__code__', None)
-    return code is not None and code.co_code in _EMPTY and {*code.co_consts} <= {None, function.__doc__}
+    if code is None: return False
+    return code.co_code in _EMPTY and {*code.co_consts} <= {None, function.__doc__}
 
 def _undone(name, value):
     "What of an answer is as it was given: its name, or those of its empty methods"
-    if isinstance(value, type): return [f'{name}.{o}' for o, method in vars(value).items() if _empty(method)]
+    if isinstance(value, type):
+        return [f'{name}.{o}' for o, method in vars(value).items() if _empty(method)]
     return [name] if value is ... or _empty(value) else []
 
 # %% ../nbs/library/98_course.ipynb #store
@@ -133,9 +144,11 @@ def read_course(nbs: Path) -> dict:  # {'chapters': {name: notebook}, 'files': {
     "The chapters of a checkout, without outputs, and the files beside them that they read"
     chapters, files = {}, {}
     for file in sorted(nbs.glob('[0-9][0-9]_*.ipynb')):
-        chapters[file.stem] = notebook = _without_outputs(json.loads(file.read_text(encoding='utf-8')))
+        notebook = _without_outputs(json.loads(file.read_text(encoding='utf-8')))
+        chapters[file.stem] = notebook
         names = {name for cell in notebook['cells'] for name in _FILE.findall(source_of(cell))}
-        files |= {o: base64.b64encode((nbs/o).read_bytes()).decode() for o in sorted(names) if (nbs/o).is_file()}
+        for name in sorted(names):
+            if (nbs/name).is_file(): files[name] = base64.b64encode((nbs/name).read_bytes()).decode()
     return dict(chapters=chapters, files=files)
 
 def _without_outputs(notebook):
@@ -151,13 +164,15 @@ def pack_course(nbs: Path) -> bytes:
 def stored_course() -> dict:
     "As `read_course`, from this checkout or wheel"
     package = Path(find_spec('fer_teach').origin).parent
-    if (package.parent/'nbs/library/98_course.ipynb').is_file(): return read_course(package.parent/'nbs')
+    nbs = package.parent/'nbs'
+    if (nbs/'library/98_course.ipynb').is_file(): return read_course(nbs)
     return json.loads(zlib.decompress((package/'course.pack').read_bytes()))
 
 @cache
 def exercises() -> dict:  # {name: `Exercise`}
     "All exercises of the course, in order"
-    found = [o for name, notebook in stored_course()['chapters'].items() for o in read_exercises(notebook, name)]
+    chapters = stored_course()['chapters'].items()
+    found = [o for name, notebook in chapters for o in read_exercises(notebook, name)]
     return {o.name: o for o in found}
 
 # %% ../nbs/library/98_course.ipynb #check
@@ -170,7 +185,8 @@ def check(exercise,  # a name; in the chapter itself, the check
     function = exercise if callable(exercise) else stored_check(_known(exercise), variables)
     outcome = outcomes[function.__name__] = judge(function, variables)
     _show(outcome)
-    if (strict or callable(exercise)) and outcome.said != 'right': raise AssertionError(repr(outcome))
+    strict = strict or callable(exercise)
+    if strict and outcome.said != 'right': raise AssertionError(repr(outcome))
 
 def _known(name):
     "The exercise `name`"
@@ -193,14 +209,18 @@ def _show(outcome):
     display(outcome)
 
 # %% ../nbs/library/98_course.ipynb #ready
-_PIP = dict(PIL='pillow', sklearn='scikit-learn', skimage='scikit-image', yaml='pyyaml', pytorch_grad_cam='grad-cam')
+_PIP = dict(PIL='pillow', sklearn='scikit-learn', skimage='scikit-image', yaml='pyyaml',
+            pytorch_grad_cam='grad-cam')
 
 def ready(version: str,  # of fer_teach, that wrote the copy
           needs: list):  # modules that the chapter imports
-    "Say that this Python has what a chapter needs; `ModuleNotFoundError` with what to install if it has not"
+    "Say that all is there that a chapter needs; `ModuleNotFoundError` with what to install if not"
     from fer_teach import __version__
     missing = [_PIP.get(o, o) for o in needs if not find_spec(o)]
-    if missing: raise ModuleNotFoundError(f'this chapter needs {", ".join(missing)}: run pip install {" ".join(missing)}, then this cell again')
+    if missing:
+        names = ' '.join(missing)
+        raise ModuleNotFoundError(f'this chapter needs {names}: run pip install {names}, then this cell again')
     if version != __version__:
-        print(f'This copy is of fer_teach {version}; {__version__} is installed, so its checks may differ: fer_teach course writes a new copy.')
+        print(f'This copy is of fer_teach {version}, and {__version__} is installed: checks may differ. '
+              'fer_teach course writes a new copy.')
     print(f'Ready: Python {sys.version.split()[0]}, fer_teach {__version__}.')

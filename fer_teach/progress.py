@@ -19,14 +19,18 @@ from .course import exercises, outcomes, source_of, stored_course
 
 # %% ../nbs/library/98c_progress.ipynb #status
 def course_status(folder,  # with student copies
-                  run: bool = False,  # run the notebooks, instead of reading the outputs stored in them?
-                 ) -> list:  # a dict per chapter: chapter, opened, right, wrong, not attempted, exercises {name: verdict}
-    "How far the student copies in `folder` are solved"
+                  run: bool = False,  # run the notebooks, instead of reading their outputs?
+                 ) -> list:
+    """How far the student copies in `folder` are solved
+
+    A dictionary per chapter: chapter, opened, right, wrong, not attempted, and exercises {name: verdict}."""
     files = [(o, Path(folder)/f'{o}.ipynb') for o in stored_course()['chapters']]
     rows = [_chapter_status(name, file, run) for name, file in files if file.exists()]
     if rows: return rows
     from fer_teach.core import FaceError
     raise FaceError(f'{folder} has no chapters of the course: write them with fer_teach course {folder}')
+
+_VERDICTS = ('right', 'wrong', 'not attempted')
 
 def _chapter_status(name, file, run):
     notebook = read_copy(file)
@@ -34,19 +38,21 @@ def _chapter_status(name, file, run):
     found = run_copy(file) if run and asked else _stored_verdicts(notebook)
     verdicts = {o: found.get(o, 'not attempted') for o in asked}
     opened = changed(notebook) or any(o.get('outputs') for o in notebook['cells'])
-    counts = {said: list(verdicts.values()).count(said) for said in ('right', 'wrong', 'not attempted')}
+    counts = {said: list(verdicts.values()).count(said) for said in _VERDICTS}
     return dict(chapter=name, opened=opened, **counts, exercises=verdicts)
 
 def _stored_verdicts(notebook):
     "{exercise: verdict} as the outputs of the checks have it"
     verdicts = {}
     for cell in notebook['cells']:
-        called = cell['cell_type'] == 'code' and re.search(r'^check\(\s*[\'"]([\w-]+)[\'"]', source_of(cell), re.M)
+        called = re.search(r'^check\(\s*[\'"]([\w-]+)[\'"]', source_of(cell), re.M)
         if not called: continue
-        texts = [''.join(o.get('text') or o.get('data', {}).get('text/plain') or '') for o in cell['outputs']]
-        said = [v for text in texts for v in ('right', 'wrong', 'not attempted') if text.startswith(f'{v.capitalize()}:')]
-        if said: verdicts[called[1]] = said[-1]
+        for text in map(_text_of, cell.get('outputs', [])):
+            for said in _VERDICTS:
+                if text.startswith(f'{said.capitalize()}:'): verdicts[called[1]] = said
     return verdicts
+
+def _text_of(output): return ''.join(output.get('text') or output.get('data', {}).get('text/plain') or '')
 
 # %% ../nbs/library/98c_progress.ipynb #run-copy
 def run_copy(file: Path,
@@ -55,29 +61,33 @@ def run_copy(file: Path,
     "Run a copy from top to bottom, past cells that fail; the file stays as it is"
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder)/'verdicts.json'
-        command = [sys.executable, '-c', 'from fer_teach.progress import _run_cells; _run_cells()', str(file.resolve()), str(report)]
-        env = os.environ | dict(MPLBACKEND='agg')
-        quiet = dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try: subprocess.run(command, cwd=file.resolve().parent, timeout=seconds, env=env, check=False, **quiet)
+        code, file = 'from fer_teach.progress import _run_cells; _run_cells()', file.resolve()
+        command = [sys.executable, '-c', code, str(file), str(report)]
+        quiet = dict.fromkeys(('stdin', 'stdout', 'stderr'), subprocess.DEVNULL)
+        here = dict(cwd=file.parent, env=os.environ | dict(MPLBACKEND='agg'))
+        try: subprocess.run(command, timeout=seconds, check=False, **here, **quiet)
         except subprocess.TimeoutExpired: pass
         return json.loads(report.read_text()) if report.exists() else {}
 
 def _run_cells():
-    "In a process of its own: run the notebook sys.argv[1], and keep the verdicts so far in sys.argv[2]"
+    "In a process of its own: run the notebook argv[1], and keep the verdicts so far in argv[2]"
     from IPython.core.interactiveshell import InteractiveShell
+    notebook, report = map(Path, sys.argv[1:])
     shell, names = InteractiveShell.instance(), {o.function: o.name for o in exercises().values()}
-    for cell in read_copy(Path(sys.argv[1]))['cells']:
-        if cell['cell_type'] != 'code' or 'skip-execution' in cell['metadata'].get('tags', []): continue
+    for cell in read_copy(notebook)['cells']:
+        skipped = 'skip-execution' in cell['metadata'].get('tags', [])
+        if cell['cell_type'] != 'code' or skipped: continue
         shell.run_cell(source_of(cell))
-        Path(sys.argv[2]).write_text(json.dumps({names[o]: outcome.said for o, outcome in outcomes.items() if o in names}))
+        verdicts = {names[o]: outcome.said for o, outcome in outcomes.items() if o in names}
+        report.write_text(json.dumps(verdicts))
 
 # %% ../nbs/library/98c_progress.ipynb #table
 def status_table(rows: list) -> str:  # of `course_status`
     "A line per chapter, and their sum"
-    verdicts = ('right', 'wrong', 'not attempted')
     lines = [f'{"chapter":24}{"opened":>8}{"right":>7}{"wrong":>7}{"not attempted":>15}']
     for row in rows:
+        right, wrong, undone = (row[o] for o in _VERDICTS)
         opened = 'yes' if row['opened'] else 'no'
-        lines.append(f'{row["chapter"]:24}{opened:>8}{row["right"]:7}{row["wrong"]:7}{row["not attempted"]:15}')
-    right, wrong, undone = (sum(row[o] for row in rows) for o in verdicts)
+        lines.append(f'{row["chapter"]:24}{opened:>8}{right:7}{wrong:7}{undone:15}')
+    right, wrong, undone = (sum(row[o] for row in rows) for o in _VERDICTS)
     return '\n'.join([*lines, f'{"all":32}{right:7}{wrong:7}{undone:15}'])
