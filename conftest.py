@@ -1,4 +1,5 @@
 """Every code cell of every notebook is a test of its own: `pytest -k 10_data` runs one notebook, `-k read-faces` one cell.
+So is every answer to an exercise that is not right, where the exercise stands: `-k confusion-by-hand`.
 
 `pytest --shake K` runs the tests as they would run elsewhere: by other seeds, with one thread or two, in float32 or bfloat16.
 """
@@ -6,6 +7,7 @@ import os
 import random
 import re
 import shutil
+import time
 from contextlib import chdir
 from itertools import takewhile
 
@@ -102,18 +104,30 @@ class NotebookFile(pytest.File):
         from fastcore.nbio import read_nb
         from nbdev.test import nb_test_cells
         runnable = {cell.id for cell in nb_test_cells(self.path)}
+        from fer_teach.course import mark_of, read_exercises
+        notebook = read_nb(self.path)
+        exercises = {o.name: o for o in read_exercises(notebook, self.path.stem)}
         heading, self.items = 'top', []
-        for cell in read_nb(self.path).cells:
+        for cell in notebook.cells:
+            role, name, _ = mark_of(cell) or ('', '', '')
+            if role == 'stub': self.items += ExerciseItem.cases(self, exercises[name])
             if cell.cell_type == 'markdown':
                 title = re.match(r'#+ (.+)', cell.source)
                 if title: heading = re.sub(r'\W+', '-', title[1].lower()).strip('-')
-            elif cell.id in runnable:
+            elif cell.id in runnable and role != 'wrong':
                 self.items.append(CellItem.from_parent(self, name=f'{heading}/{cell.id}', source=cell.source))
         return self.items
 
     def start(self):
         from execnb.shell import CaptureShell
         self.shell = CaptureShell(self.path, mpl_format='svg')
+
+    def run_before(self, last):
+        "Run the cells before the item `last` that have not run yet"
+        if self.shell is None: self.start()
+        for item in takewhile(lambda o: o is not last, self.items):
+            if item.state == 'failed': pytest.skip(f'{item.name} failed before')
+            if item.state == 'new': item.execute()
 
     def teardown(self):
         if self.shell is not None: self.shell.close()
@@ -128,10 +142,7 @@ class CellItem(pytest.Item):
         if PINNED.search(source): self.add_marker('pinned')
 
     def runtest(self):
-        if self.parent.shell is None: self.parent.start()
-        for item in takewhile(lambda o: o is not self, self.parent.items):
-            if item.state == 'failed': pytest.skip(f'{item.name} failed before')
-            if item.state == 'new': item.execute()
+        self.parent.run_before(self)
         self.execute()
         if self.state == 'excused': pytest.skip('pinned to seed 0')
 
@@ -156,3 +167,69 @@ class CellItem(pytest.Item):
 
 class CellFailed(Exception):
     "A cell raised an exception"
+
+
+# --- exercises
+
+def lines_of(source):
+    "The lines of code in `source`, without blanks and comments; too short ones say nothing"
+    lines = (re.sub(r'\s+', '', line.partition('#')[0]) for line in source.splitlines())
+    return {o for o in lines if len(o) >= 12}
+
+
+def secret_lines(exercise):
+    "The lines of its solution that its statement, stub and hints do not show"
+    told = '\n'.join(text for role in ('exercise', 'stub', 'hints') for text in exercise.sources[role])
+    return {o for text in exercise.sources['solution'] for o in lines_of(text)} - lines_of(told)
+
+
+@pytest.fixture(scope='session')
+def secrets():
+    "{exercise: lines that its solution holds, and no cell of the course or the library that everybody may read}"
+    import json
+    from pathlib import Path
+
+    from fer_teach.course import exercises, mark_of, source_of
+    notebooks = (json.loads(o.read_text(encoding='utf-8')) for o in (Path(__file__).parent/'nbs').rglob('*.ipynb'))
+    cells = [cell for notebook in notebooks for cell in notebook['cells']]
+    taught = [source_of(o) for o in cells if (mark_of(o) or ('stub',))[0] in ('exercise', 'stub', 'hints')]
+    return {o.name: secret_lines(o) - lines_of('\n'.join(taught)) for o in exercises().values() if o.level != 'open'}
+
+
+class ExerciseItem(pytest.Item):
+    "An answer that is not right, judged in what the notebook holds before the exercise: the stub, or a typical wrong one"
+    state = 'passed'  # runs for itself only, not for the cells after it
+
+    def __init__(self, *, exercise, answer, words, **kwargs):
+        super().__init__(**kwargs)
+        self.exercise, self.answer, self.words = exercise, answer, words
+
+    @classmethod
+    def cases(cls, parent, exercise):
+        "The stub and each wrong answer of `exercise`"
+        wrong = zip(exercise.sources['wrong'], exercise.words)
+        answers = [('stub', exercise.sources['stub'][0], None), *((f'wrong-{i}', *o) for i, o in enumerate(wrong, 1))]
+        return [cls.from_parent(parent, name=f'{exercise.name}/{case}', exercise=exercise, answer=answer, words=words)
+                for case, answer, words in answers]
+
+    def runtest(self):
+        from fer_teach.course import Wrong, judge, stored_check
+        self.parent.run_before(self)
+        space = self.parent.shell.user_ns | dict(Wrong=Wrong)
+        with chdir(self.path.parent):
+            exec(compile(self.answer, self.name, 'exec'), space)
+            began = time.process_time()
+            outcome = judge(stored_check(self.exercise, space), space)
+            seconds = time.process_time() - began
+        assert seconds < 2, f'a check must take less than two seconds, not {seconds:.1f}'
+        self.compare(outcome)
+
+    def compare(self, outcome):
+        if self.words is None: assert outcome.said == 'not attempted', outcome
+        else:
+            assert outcome.said == 'wrong' and self.words in outcome.message, outcome
+            message = re.sub(r'\s+', '', outcome.message)
+            assert not [o for o in secret_lines(self.exercise) if o in message], f'the answer stands in: {outcome}'
+
+    def repr_failure(self, excinfo): return f'{self.answer}\n\n{excinfo.getrepr(style="short")}'
+    def reportinfo(self): return self.path, 0, f'{self.path.stem}::{self.name}'

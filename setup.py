@@ -1,5 +1,6 @@
 "The package, described by settings.ini: the one home of metadata and requirements."
 import re
+import runpy
 import shutil
 from configparser import ConfigParser
 from pathlib import Path
@@ -15,12 +16,15 @@ extras = {key.removesuffix('_requirements'): cfg[key].split() for key in cfg if 
 extras['dev'] = sorted({need for needs in extras.values() for need in needs})  # who develops needs all of them
 
 
-
-class BuildWithLeaderboard(build_py):
-    "Ship the leaderboard beside the modules"
+class BuildWithCourse(build_py):
+    "Ship the leaderboard and the packed chapters beside the modules"
     def run(self):
         super().run()
-        if not self.editable_mode: shutil.copy(root/'nbs/leaderboard.csv', Path(self.build_lib)/'fer_teach')
+        if self.editable_mode: return  # a checkout reads nbs/
+        package = Path(self.build_lib)/'fer_teach'
+        shutil.copy(root/'nbs/leaderboard.csv', package)
+        pack_course = runpy.run_path(str(root/'fer_teach/course.py'))['pack_course']
+        (package/'course.pack').write_bytes(pack_course(root/'nbs'))
 
 
 setup(
@@ -29,6 +33,6 @@ setup(
     long_description=(root/'README.md').read_text(encoding='utf-8'), long_description_content_type='text/markdown',
     classifiers=['Development Status :: 3 - Alpha', 'Intended Audience :: Education', 'Intended Audience :: Science/Research',
                  'Topic :: Scientific/Engineering :: Image Recognition', 'Programming Language :: Python :: 3 :: Only'],
-    packages=['fer_teach'], cmdclass={'build_py': BuildWithLeaderboard}, package_data={'fer_teach': ['*.csv', '*.pyi', 'shipped/*/*']},
+    packages=['fer_teach'], cmdclass={'build_py': BuildWithCourse}, package_data={'fer_teach': ['*.csv', '*.pyi', '*.pack', 'shipped/*/*']},
     install_requires=cfg['requirements'].split(), extras_require=extras,
     entry_points={'console_scripts': cfg['console_scripts'].split(), 'nbdev': ['fer_teach=fer_teach._modidx:d']})

@@ -242,6 +242,31 @@ def _save_audit(folder, report):
     table = pd.concat([*images, pd.DataFrame(skipped)])
     table.to_csv(folder/'images.csv', index=False, errors='backslashreplace')
 
+# %% ../nbs/library/99_cli.ipynb #course-command
+def _course(folder: Annotated[str, 'DIR'],  # where the copies are or go to
+            *,
+            chapter: Annotated[list[str], 'CHAPTER'] = [],  # numbers of chapters, such as 20 24; all by default
+            solutions: bool = False,  # for teachers: with solutions and checks
+            nbgrader: bool = False,  # for teachers: a course folder of nbgrader, with an assignment per chapter
+            status: bool = False,  # say what is right, wrong and not attempted, as the outputs stored in DIR have it
+            run: bool = False,  # the same, but run the notebooks in DIR; they can do what their writers can do
+            json: bool = False,  # the same as JSON
+            force: bool = False):  # replace notebooks that were changed
+    "write the course's notebooks to work in, or say how far they are solved"
+    from fer_teach.copies import write_course
+    if status or run or json: return _say_status(folder, run, json)
+    kind = 'nbgrader' if nbgrader else 'solutions' if solutions else 'student'
+    done = write_course(folder, chapter, kind, force)
+    for file, what in done.items(): _say(f'{folder}/{file}: {what}')
+    if 'kept, since it was changed' in done.values(): _say('--force replaces what was changed')
+
+def _say_status(folder, run, as_json):
+    from json import dumps
+    from fer_teach.progress import course_status, status_table
+    rows = course_status(folder, run)
+    about = dict(folder=folder, version=__version__, chapters=rows)
+    _say(dumps(about, indent=1) if as_json else status_table(rows))
+
 # %% ../nbs/library/99_cli.ipynb #parser
 _COMMANDS = {  # each command and an example
     _learn: 'fer_teach learn wink --classes 4 --data fer2013.zip --out run1',
@@ -251,7 +276,8 @@ _COMMANDS = {  # each command and an example
     _audit: 'fer_teach audit fer2013.zip --out findings',
     _archs: 'fer_teach archs',
     _benchmark: 'fer_teach benchmark svm --classes 4 --data fer2013.zip --out rows.csv',
-    _leaderboard: 'fer_teach leaderboard --file rows.csv'}
+    _leaderboard: 'fer_teach leaderboard --file rows.csv',
+    _course: 'fer_teach course lessons --chapter 10 16'}
 
 class _Parser(argparse.ArgumentParser):
     "A parser whose complaints hold no control characters"

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from conftest import lines_of
 
 ROOT = Path(__file__).parent.parent
 
@@ -58,6 +59,30 @@ def test_wheel_holds_package_and_metadata(wheel):
     for line in ('Requires-Python: >=3.11', 'Requires-Dist: fastai', 'Provides-Extra: dev', 'License: Apache-2.0', '# fer_teach'):
         assert line in metadata
     assert 'fer_teach = fer_teach.cli:main' in entries and 'fer_teach = fer_teach._modidx:d' in entries
+
+
+def test_wheel_holds_the_course_and_no_readable_answer(wheel, secrets):
+    with zipfile.ZipFile(wheel) as archive:
+        texts = {name: archive.read(name).decode(errors='ignore') for name in archive.namelist()}
+    assert 'fer_teach/course.pack' in texts
+    for name, text in texts.items():
+        lines = lines_of(text)
+        assert not [o for o, own in secrets.items() if own & lines], name
+
+
+def test_course_comes_from_the_wheel(stranger, tmp_path):
+    "The copies are those of the checkout; the first cell finds everything; a check finds its answer"
+    from fer_teach.copies import make_copy
+    from fer_teach.course import stored_course
+    done = run(stranger/'fer_teach', 'course', 'lessons', cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    chapters = tuple(stored_course()['chapters'])
+    for name in chapters: assert json.loads((tmp_path/'lessons'/f'{name}.ipynb').read_text())['cells'] == make_copy(name, beside=chapters)['cells'], name
+    cells = json.loads((tmp_path/'lessons/14_audit.ipynb').read_text())['cells']
+    first = next(''.join(o['source']) for o in cells if o['id'] == 'environment')
+    answer = 'def search_scores(found, planted): return 0, 0'
+    done = run(stranger/'python', '-c', f'{first}\nimport numpy as np\n{answer}\ncheck("search-scores")', cwd=tmp_path)
+    assert re.fullmatch(r'Ready: Python [\d.]+, fer_teach [\d.]+\.\nWrong: `search_scores` is \(0, 0\).+\n', done.stdout), done.stdout + done.stderr
 
 
 def test_importing_is_free(stranger, tmp_path):

@@ -1,6 +1,8 @@
 "The docs site, built by its one command and read in headless Chromium as a stranger would."
+import html
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
 import pytest
+from conftest import lines_of
 
 ROOT = Path(__file__).parent.parent
 FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
@@ -119,6 +122,16 @@ def test_every_page_opens_and_every_link_arrives(built, url, tab):
             key = str(file.relative_to(built))
             if not file.is_file() or (anchor and anchor != 'top' and unquote(anchor) not in found[key]['ids']): broken.append((name, text, href))
     assert broken == []
+
+
+def test_pages_tell_no_answer(built, secrets):
+    "No line of a solution, in any page or in the index of the search"
+    def lines(file):
+        text = re.sub(r'<(?!/?span)[^>]*>', '\n', file.read_text(encoding='utf-8').replace('\\n', '\n'))
+        return lines_of(html.unescape(re.sub(r'<[^>]*>', '', text)))
+    shown = {line for file in (*built.rglob('*.html'), built/'search.js') for line in lines(file)}
+    assert {name: found for name, own in secrets.items() if (found := own & shown)} == {}
+    assert {'def' + o for o in ('bootstrap_interval(right,draws,rng):', 'shift_map(a,b,margin):')} <= shown  # the stubs are there
 
 
 def test_cross_links_reach_what_they_name(url, tab):

@@ -27,6 +27,7 @@ from smalldocs.site import Site
 
 root = Path(__file__).parent.parent
 sys.path.insert(0, str(root))  # this checkout is documented, not an installed copy
+from fer_teach.course import mark_of  # of this checkout, too
 package = 'fer_teach'
 notebooks = sorted((root/'nbs').glob('*.ipynb')) + sorted((root/'nbs/library').glob('*.ipynb'))
 
@@ -142,6 +143,12 @@ def figure(cell, number: int, output, page: str, stage: Path) -> str:
     return f'<a class="figure" href="{name}"><img src="{name}" alt="Figure drawn by {code}"{inches(stage/name)}></a>'
 
 
+def without_answers(notebook):
+    "A chapter without solutions, checks, wrong answers and samples of its exercises"
+    notebook.cells = [o for o in notebook.cells if (mark_of(o) or ['told'])[0] in ('told', 'exercise', 'stub', 'hints')]
+    return notebook
+
+
 def store_figures(notebook, page: str, stage: Path):
     "Figures become files, and tables lose pandas' own style"
     for cell in notebook.cells:
@@ -247,7 +254,7 @@ def stage_pages(stage: Path):
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(file.read_bytes())
 
-    pages, reached = {page_of(o): read_nb(o) for o in notebooks}, set()
+    pages, reached = {page_of(o): without_answers(read_nb(o)) for o in notebooks}, set()
     for page, notebook in pages.items():
         PageOf()(notebook)
         store_figures(notebook, page, stage)
