@@ -7,11 +7,13 @@ __all__ = ['OPSET', 'FaceGraph', 'with_output', 'pooled_maps', 'export_onnx', 'e
 
 # %% ../nbs/library/95_export.ipynb #imports
 import copy
+import io
 import json
+import logging
 import os
 import tempfile
 import warnings
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -122,10 +124,14 @@ def _onnx():
 def _traced(graph, about):
     "The program of `graph`, for any number of faces"
     example = torch.zeros(3, *graph.shape, dtype=torch.uint8)
-    try: return torch.export.export(graph, (example,), dynamic_shapes=({0: torch.export.Dim('faces', min=1)},), strict=False)
+    logging.disable(logging.ERROR)  # what torch.export tells of an error fills pages
+    free = {0: torch.export.Dim('faces', min=1)}
+    try:
+        with redirect_stderr(io.StringIO()): return torch.export.export(graph, (example,), dynamic_shapes=(free,), strict=False)
     except Exception as problem:
         raise FaceError(f'{about["name"]} cannot be exported ({str(problem).splitlines()[0]}): '
                         'its forward() must be the same for every picture and any number of them') from None
+    finally: logging.disable(logging.NOTSET)
 
 def _without_traces(model):
     "The graph without notes on which line of whose file made which node"
