@@ -132,6 +132,12 @@ from .explainability import show_average_maps as show_average_maps
 from .explainability import show_filters as show_filters
 from .explainability import feature_maps as feature_maps
 from .explainability import show_feature_maps as show_feature_maps
+from .export import OPSET as OPSET
+from .export import FaceGraph as FaceGraph
+from .export import with_output as with_output
+from .export import pooled_maps as pooled_maps
+from .export import export_onnx as export_onnx
+from .export import export_pt2 as export_pt2
 from .fast import WINK as WINK
 from .fast import BasicBlock as BasicBlock
 from .fast import wink as wink

@@ -24,6 +24,7 @@ from .archs import *
 from .runs import *
 from .learn import *
 from .benchmarking import *
+from .export import *
 from .app import *
 from fastai.callback.all import *
 from fastai.learner import *

@@ -242,6 +242,23 @@ def _save_audit(folder, report):
     table = pd.concat([*images, pd.DataFrame(skipped)])
     table.to_csv(folder/'images.csv', index=False, errors='backslashreplace')
 
+# %% ../nbs/library/99_cli.ipynb #export-command
+def _export(run: str,  # run folder, or the name of a network that comes with fer_teach
+            *,
+            onnx: Annotated[str, 'FILE'] = None,  # write an ONNX file
+            pt2: Annotated[str, 'FILE'] = None,  # write a program of torch.export
+            force: bool = False):  # replace what is there
+    "write a network as one file for other programs"
+    from fer_teach.core import FaceError
+    if not (onnx or pt2):
+        raise FaceError(f'there is no file to write: fer_teach export {run} --onnx model.onnx')
+    from fer_teach.export import export_onnx, export_pt2
+    for write, file in ((export_onnx, onnx), (export_pt2, pt2)):
+        if file: _say_exported(write(run, file, force, _say))
+
+def _say_exported(file):
+    _say(f'{file}: {file.stat().st_size:,} bytes')
+
 # %% ../nbs/library/99_cli.ipynb #course-command
 def _course(folder: Annotated[str, 'DIR'],  # where the copies are or go to
             *,
@@ -274,6 +291,7 @@ _COMMANDS = {  # each command and an example
     _explain: 'fer_teach explain run1 a.png --target happy --out why.png',
     _evaluate: 'fer_teach evaluate run1 --data fer2013.zip --split test',
     _audit: 'fer_teach audit fer2013.zip --out findings',
+    _export: 'fer_teach export run1 --onnx model.onnx',
     _archs: 'fer_teach archs',
     _benchmark: 'fer_teach benchmark svm --classes 4 --data fer2013.zip --out rows.csv',
     _leaderboard: 'fer_teach leaderboard --file rows.csv',

@@ -211,7 +211,7 @@ def views(x: torch.Tensor,  # input (n, channels, h, w)
 
 def zoomed(x: torch.Tensor, times: float) -> torch.Tensor:
     "`x` (n, channels, h, w) so many times larger around its middle; where that leaves a margin, the border is repeated"
-    return warped(x, torch.eye(2, 3, device=x.device).expand(len(x), 2, 3)/times)
+    return warped(x, torch.eye(2, 3, device=x.device).expand(x.shape[0], 2, 3)/times)
 
 @patch
 def probabilities(self: Learner, faces: Faces) -> np.ndarray:

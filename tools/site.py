@@ -26,8 +26,10 @@ from smalldocs.config import load
 from smalldocs.site import Site
 
 root = Path(__file__).parent.parent
-sys.path.insert(0, str(root))  # this checkout is documented, not an installed copy
-from fer_teach.course import mark_of  # of this checkout, too
+sys.path[:0] = [str(root), str(root/'tools')]  # this checkout is documented, not an installed copy
+import try_page  # noqa: E402
+from fer_teach.course import mark_of  # noqa: E402
+
 package = 'fer_teach'
 notebooks = sorted((root/'nbs').glob('*.ipynb')) + sorted((root/'nbs/library').glob('*.ipynb'))
 
@@ -239,16 +241,17 @@ def with_all_notebooks(config: dict) -> dict:
 
 def stage_pages(stage: Path):
     "Everything that smalldocs needs, in one folder"
-    for name in ('api', 'source', 'figures'): (stage/name).mkdir()
+    for name in ('api', 'source', 'figures', 'try'): (stage/name).mkdir()
     config = with_all_notebooks(yaml.safe_load((root/'nbs/_quarto.yml').read_text(encoding='utf-8')))
-    config['project']['resources'] = ['figures']
+    config['project']['resources'] = ['figures', 'try']
     config['format']['html']['include-after-body'] = dict(text=SCROLL)
     files = {'_quarto.yml': yaml.safe_dump(config),
              **{name: (root/'tools'/name).read_text(encoding='utf-8') for name in ('site.css', 'favicon.svg')},
-             'leaderboard.md': leaderboard_page(root/'nbs/leaderboard.csv'),
+             'leaderboard.md': leaderboard_page(root/'nbs/leaderboard.csv'), 'try.md': try_page.page(),
              **{name: (root/name).read_text(encoding='utf-8') for name in ('CONTRIBUTING.md', 'CHANGELOG.md')}}
     for module in modules(): files |= {f'api/{module}.md': relink(api_page(module)), f'source/{module}.md': source_page(module)}
     for name, text in files.items(): (stage/name).write_text(text, encoding='utf-8')
+    for name, content in try_page.made().items(): (stage/'try'/name).write_bytes(content)
     for file in (o for o in (root/'nbs').rglob('*') if o.suffix in ('.png', '.svg', '.jpg', '.gif')):  # published where a page shows them
         copy = stage/file.relative_to(root/'nbs')
         copy.parent.mkdir(parents=True, exist_ok=True)
