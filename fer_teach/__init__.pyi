@@ -138,6 +138,14 @@ from .export import with_output as with_output
 from .export import pooled_maps as pooled_maps
 from .export import export_onnx as export_onnx
 from .export import export_pt2 as export_pt2
+from .failures import CORRUPTIONS as CORRUPTIONS
+from .failures import repaint as repaint
+from .failures import accuracy_by as accuracy_by
+from .failures import holm as holm
+from .failures import compare_groups as compare_groups
+from .failures import corrupt as corrupt
+from .failures import robustness as robustness
+from .failures import annotator_accuracy as annotator_accuracy
 from .fast import WINK as WINK
 from .fast import BasicBlock as BasicBlock
 from .fast import wink as wink
