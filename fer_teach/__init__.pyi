@@ -28,6 +28,8 @@ from .baselines import fit_baseline as fit_baseline
 from .baselines import mlp as mlp
 from .baselines import Quiz as Quiz
 from .batches import AUGMENTATIONS as AUGMENTATIONS
+from .batches import images_of as images_of
+from .batches import MappedImages as MappedImages
 from .batches import PixelTable as PixelTable
 from .batches import Augment as Augment
 from .batches import warped as warped
@@ -39,10 +41,16 @@ from .batches import FacePixels as FacePixels
 from .batches import FaceLoaders as FaceLoaders
 from .batches import NoFaces as NoFaces
 from .benchmarking import benchmark as benchmark
+from .cache import PARALLEL as PARALLEL
+from .cache import MappedPixels as MappedPixels
+from .cache import PixelFile as PixelFile
+from .cache import in_parallel as in_parallel
+from .cache import watched as watched
+from .cache import source_key as source_key
+from .cache import cached as cached
 from .callbacks import fast_bfloat16 as fast_bfloat16
 from .callbacks import BFloat16 as BFloat16
 from .callbacks import EpochLines as EpochLines
-from .callbacks import has_bars as has_bars
 from .callbacks import EarlyStopping as EarlyStopping
 from .callbacks import Plateau as Plateau
 from .callbacks import ProgressiveSizes as ProgressiveSizes
@@ -64,6 +72,7 @@ from .core import write_folder as write_folder
 from .core import check_free as check_free
 from .core import write_tensors as write_tensors
 from .core import read_tensors as read_tensors
+from .core import has_bars as has_bars
 from .course import outcomes as outcomes
 from .course import source_of as source_of
 from .course import mark_of as mark_of
@@ -154,6 +163,7 @@ from .files import MAX_DEPTH as MAX_DEPTH
 from .files import MAX_FILES as MAX_FILES
 from .files import IMAGE_TYPES as IMAGE_TYPES
 from .files import ARCHIVES as ARCHIVES
+from .files import CACHED as CACHED
 from .files import MAX_HEADER as MAX_HEADER
 from .files import MAX_LINE as MAX_LINE
 from .grading import SCORES as SCORES

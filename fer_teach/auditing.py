@@ -37,7 +37,7 @@ def _candidates(x, neighbours=5, least=.7):
     basis = flat.mean(0), torch.linalg.eigh(torch.cov(flat.T))[1][:, -64:]
     codes, found = _codes(small, basis), []
     for mirrored, others in ((0, codes), (1, _codes(small.flip(-1), basis))):
-        for rows in torch.arange(len(x)).split(1024):
+        for rows in torch.arange(len(x)).split(max(2**25//len(x), 1)):  # 128 MiB of correlations
             like = codes[rows] @ others.T
             like[torch.arange(len(rows)), rows] = -1
             value, near = like.topk(min(neighbours, len(x) - 1))
@@ -82,7 +82,10 @@ def _one_thread():
 
 def _grey_48(pixels):
     "Images as a tensor uint8 (n, 48, 48)"
-    x = torch.tensor(pixels)
+    blocks = (torch.tensor(np.asarray(pixels[i:i + 1024])) for i in range(0, len(pixels), 1024))  # all at once may not fit into memory
+    return torch.cat([_block_48(o) for o in blocks])
+
+def _block_48(x):
     x = grey_or_rgb(x[:, None] if x.ndim == 3 else x.permute(0, 3, 1, 2), 1)
     return (x if x.shape[-2:] == (48, 48) else F.interpolate(x.float(), (48, 48), mode='area').round().to(torch.uint8))[:, 0]
 

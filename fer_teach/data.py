@@ -91,7 +91,7 @@ def _fixed(array):
 @dataclass(frozen=True, eq=False, repr=False)
 class Faces:
     "One immutable table of faces, one row per image"
-    pixels: np.ndarray  # uint8 (n, h, w) grey or (n, h, w, 3) RGB
+    pixels: np.ndarray  # uint8 (n, h, w) grey or (n, h, w, 3) RGB; or `MappedPixels`, which stay on the disk
     labels: np.ndarray  # int64 (n,), indices into `vocab`; -1 for a picture without a label
     vocab: tuple  # the class names, in the order of the indices
     usage: np.ndarray  # 'train', 'valid' or 'test' (n,)
@@ -200,8 +200,8 @@ def class_weights(faces: Faces) -> np.ndarray:  # float (k,), one per class of `
 def pixel_ids(pixels: np.ndarray  # uint8 (n, ...)
              ) -> np.ndarray:  # int64 (n,): equal where all pixels are equal
     "A number for each image, the same for identical images"
-    rows = np.ascontiguousarray(pixels).reshape(len(pixels), -1)
-    return np.unique(rows.view(f'V{rows.shape[1]}').ravel() if len(rows) else rows[:, 0], return_inverse=True)[1]
+    digests = b''.join(hashlib.sha256(o.tobytes()).digest() for o in pixels)
+    return np.unique(np.frombuffer(digests, 'V32'), return_inverse=True)[1]
 
 # %% ../nbs/10_data.ipynb #copies-in
 @patch
@@ -221,7 +221,9 @@ def drop_duplicates(self: Faces) -> Faces:
 def data_fingerprint(faces: Faces) -> str:
     "Twelve characters that change with any pixel, label, name or split"
     digest = hashlib.sha256(' '.join(faces.vocab).encode())
-    for column in (faces.pixels, faces.labels.astype('<i8'), (faces.usage == 'train') + 2*(faces.usage == 'test')): digest.update(np.ascontiguousarray(column))
+    for image in faces.pixels: digest.update(image.tobytes())  # one by one: they may be more than the memory holds
+    digest.update(faces.labels.astype('<i8'))
+    digest.update((faces.usage == 'train') + 2*(faces.usage == 'test'))
     return digest.hexdigest()[:12]
 
 def image_hashes(pixels: np.ndarray  # uint8 (n, ...)

@@ -12,7 +12,6 @@ import math
 import os
 import re
 import warnings
-from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +21,8 @@ import pandas as pd
 import yaml
 from PIL import Image
 from .core import FaceError, shown, unknown
-from .files import ARCHIVES, IMAGE_TYPES, _File, _UNREADABLE, _columns, _file, _files, _is_image, _names, _records
+from .files import ARCHIVES, CACHED, IMAGE_TYPES, _File, _Opened, _UNREADABLE, _columns, _file, _files, _is_image, _names, _records
+from .cache import cached, in_parallel, watched
 from .data import ALIASES, EMOTIONS, Faces, emotion_name, pixel_ids
 from .pictures import MAX_PICTURE, picture_pixels, read_image
 from .drawn import drawn_faces
@@ -41,15 +41,26 @@ def place_of(name: str  # a path inside the data set, with forward slashes
     return label, splits[-1] if splits else None
 
 # %% ../nbs/library/13_readers.ipynb #decode-all
-def _decode(files, size, rgb):
-    "(names, pixels, skipped) of `files`; an image that cannot be decoded is skipped and named"
+def _decode(files, size, rgb, pixels):
+    "(names, skipped) of `files`, whose pixels are added to `pixels`; an image that cannot be decoded is skipped and named"
     names, skipped = [], []
-    pixels = np.empty((len(files), size, size, 3) if rgb else (len(files), size, size), np.uint8)
-    for file in files:
-        try: pixels[len(names)] = read_image(io.BytesIO(_picture_bytes(file)), size, rgb)
-        except (FaceError, *_UNREADABLE) as problem: skipped.append((file.name, str(problem)))
-        else: names.append(file.name)
-    return names, pixels[:len(names)], skipped
+    decoded = in_parallel(partial(_decode_one, size=size, rgb=rgb), map(_bytes_or_problem, files), len(files))
+    for file, found in zip(files, watched(decoded, len(files))):
+        if isinstance(found, str): skipped.append((file.name, found))
+        else:
+            pixels += found
+            names.append(file.name)
+    return names, skipped
+
+def _decode_one(content, size, rgb):
+    "Pixels as bytes, or why there are none; in a process of its own where there are many pictures"
+    if isinstance(content, str): return content
+    try: return read_image(io.BytesIO(content), size, rgb).tobytes()
+    except FaceError as problem: return str(problem)
+
+def _bytes_or_problem(file):
+    try: return _picture_bytes(file)
+    except (FaceError, *_UNREADABLE) as problem: return str(problem)
 
 def _picture_bytes(file):
     if file.size > MAX_PICTURE: raise FaceError(f'{file.size:,} bytes are too many for a picture')
@@ -90,20 +101,20 @@ def _parse_usage(text, place):
     return FOLDER_SPLITS.get(text.strip().lower(), '')
 
 # %% ../nbs/library/13_readers.ipynb #read-table
-def _read_table(file, size, rgb):
-    "(pixels, emotions, splits, sources, persons) of the CSV `file`"
+def _read_table(file, size, rgb, pixels, times):
+    "(emotions, splits, sources, persons) of the CSV `file`, whose pixels are added to `pixels`"
     records = _records(file)
     header = _names(next(records, ('', []))[1])
     if not header: raise FaceError(f'{file.name} is empty: get it again from its source')
     for name in ('emotion', 'pixels'):
         if name not in header: raise FaceError(f'{file.name} has no column {name}: it has {", ".join(header)[:80]}; a table of faces needs emotion and pixels')
     where = [header.index(o) for o in ('emotion', 'pixels')] + [header.index('usage') if 'usage' in header else None]
-    pixels, count, emotions, usage, sources = bytearray(), None, [], [], []
+    count, emotions, usage, sources = None, [], [], []
     with warnings.catch_warnings():
         warnings.simplefilter('error', DeprecationWarning)  # what NumPy gives for text that is no number
         for place, row in records:
             if len(row) < len(header): raise FaceError(f'{place} has {len(row)} of {len(header)} columns: the file seems cut off; get it again')
-            if len(sources) == MAX_ROWS: raise FaceError(f'{file.name} has more than {MAX_ROWS:,} faces: split it')
+            if len(sources) == MAX_ROWS*times: raise FaceError(f'{file.name} has more than {MAX_ROWS*times:,} faces: split it')
             face = _parse_pixels(row[where[1]], place, count)
             count = len(face)
             pixels += _resized(face, size, rgb).tobytes()
@@ -111,8 +122,7 @@ def _read_table(file, size, rgb):
             usage.append('' if where[2] is None else _parse_usage(row[where[2]], place))
             sources.append(place)
     if not sources: raise FaceError(f'{file.name} has a header and no faces: get it again from its source')
-    shape = (len(sources), size, size, 3) if rgb else (len(sources), size, size)
-    return np.frombuffer(pixels, np.uint8).reshape(shape), emotions, usage, sources, [None]
+    return emotions, usage, sources, [None]*len(sources)
 
 def _resized(face, size, rgb):
     side = math.isqrt(len(face))
@@ -253,14 +263,14 @@ def _fill_splits(usage, labels, pixels, seed, persons=None):
     return usage
 
 # %% ../nbs/library/13_readers.ipynb #read-pictures
-def _read_pictures(path, files, size, rgb, label, person):
-    "(pixels, emotions, splits, sources, persons) and what was skipped, of the pictures among `files`"
-    pictures, facts, left_out = _described(path, files, label, person)
-    names, pixels, skipped = _decode(pictures, size, rgb)
+def _read_pictures(path, files, how, pixels):
+    "(emotions, splits, sources, persons), what was skipped, and the order of the pixels where it is another; they are added to `pixels`"
+    pictures, facts, left_out = _described(path, files, how['label'], how['person'])
+    names, skipped = _decode(pictures, how['size'], how['rgb'], pixels)
     _refuse_broken(path, names, skipped)
-    if names != sorted(names): names, pixels = sorted(names), pixels[np.argsort(names)]  # a tar has an order of its own
-    emotions, splits, persons = zip(*(facts[o] for o in names))
-    return (pixels, emotions, splits, names, persons), skipped + left_out
+    order = None if names == sorted(names) else np.argsort(names).tolist()  # a tar has an order of its own
+    emotions, splits, persons = map(list, zip(*(facts[o] for o in sorted(names))))
+    return (emotions, splits, sorted(names), persons), skipped + left_out, order
 
 def _described(path, files, label, person):
     "(pictures, {name: (class, split or '', person or None)}, what has no partner), from a list, YOLO's labels, patterns or folders"
@@ -310,26 +320,52 @@ def _choose_table(path, files):
     return tables[0] if tables else None
 
 # %% ../nbs/library/13_readers.ipynb #read-faces
-def read_faces(path,  # a folder, zip, tar or CSV: [split/]class/picture, FER2013's table, or YOLO's layout
+def read_faces(path,  # a folder, zip, tar or CSV: [split/]class/picture, a list of paths, FER2013's table, or YOLO's layout
                size: int = 48,  # pixels per side; pictures of another size are resized
                rgb: bool = False,  # keep colours?
                seed: int = 0,  # for splits that the data does not have
                label: str = '',  # regular expression that finds the class in a picture's path, where no folder names it
                person: str = '',  # likewise the person: no person is then in two splits
+               cache=None,  # folder in which decoded pixels are kept and stay, for data larger than memory
               ) -> Faces:
     "Faces from `path`, recognised by its content; `FaceError` if there are none or over 1 % are broken"
-    path, skipped = Path(path), []
+    path, shape = Path(path), (size, size, 3) if rgb else (size, size)
     if not os.path.exists(path): raise FaceError(f'{path} does not exist: check the path')
-    with ExitStack() as stack:
+    how = dict(size=size, rgb=rgb, label=label, person=person)
+    if cache is not None: pixels, told = _read_once(cache, path, how, shape)
+    else:
+        read = bytearray()
+        told = _read(path, how, read)
+        pixels = np.frombuffer(read, np.uint8).reshape(-1, *shape)
+    return _table_of(path, pixels, seed, **told)
+
+def _read(path, how, pixels, times=1):
+    "All that `path` says about its faces, whose pixels are added to `pixels`"
+    skipped, order = [], None
+    with _Opened(times) as stack:
         files = _files(path, stack)
-        if any(_is_image(o.name) or _is_list(o) for o in files): columns, skipped = _read_pictures(path, files, size, rgb, label, person)
-        elif table := _choose_table(path, files): columns = _read_table(table, size, rgb)
+        if any(_is_image(o.name) or _is_list(o) for o in files): columns, skipped, order = _read_pictures(path, files, how, pixels)
+        elif table := _choose_table(path, files): columns = _read_table(table, how['size'], how['rgb'], pixels, times)
         else: _refuse_broken(path, [], [])
         votes = next((_read_votes(o) for o in files if 'contempt' in _columns(o)), None)
-    pixels, emotions, splits, sources, persons = columns
-    labels, vocab = _labels_of(list(emotions), [f'{path}: {o}' for o in sources])
-    usage = _fill_splits(np.array(splits, '<U5'), labels, pixels, seed, None if None in persons else np.array(persons))
-    faces = Faces(pixels, labels, vocab, usage, np.array(sources), skipped=tuple(skipped))
+    emotions, splits, sources, persons = columns
+    return dict(emotions=emotions, splits=splits, sources=sources, persons=persons, skipped=skipped, order=order, votes=votes)
+
+def _read_once(cache, path, how, shape):
+    "What `_read` makes of `path`, from the folder `cache` where it is kept"
+    def decode(pixels):
+        told = _read(path, how, pixels, CACHED)
+        return told | dict(votes=None if told['votes'] is None else told['votes'].to_dict('split'))
+    pixels, told = cached(cache, path, how, shape, decode)
+    return pixels, told | dict(votes=None if told['votes'] is None else pd.DataFrame(**told['votes']))
+
+def _table_of(path, pixels, seed, *, emotions, splits, sources, persons, skipped, order, votes):
+    "`Faces` of what was read"
+    if order is not None: pixels = pixels[order]
+    labels, vocab = _labels_of(emotions, [f'{path}: {o}' for o in sources])
+    persons = None if None in persons else np.array(persons)
+    usage = _fill_splits(np.array(splits, '<U5'), labels, pixels, seed, persons)
+    faces = Faces(pixels, labels, vocab, usage, np.array(sources), skipped=tuple(map(tuple, skipped)))
     return faces if votes is None else _join_votes(faces, votes)
 
 # %% ../nbs/library/13_readers.ipynb #from-arrays

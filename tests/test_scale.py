@@ -1,0 +1,133 @@
+"Data larger than memory: under a limit that the table in memory breaks, the table on the disk is read, split, trained on, judged and audited."
+import io
+import resource
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch.nn as nn
+from PIL import Image
+
+from fer_teach import cache, readers
+from fer_teach.auditing import audit
+from fer_teach.core import FaceError
+from fer_teach.data import data_fingerprint
+from fer_teach.drawn import drawn_faces
+from fer_teach.evaluation import evaluate
+from fer_teach.learner import train
+from fer_teach.readers import read_faces
+from fer_teach.recipes import Arch, Recipe
+
+
+def tiny_network(channels, classes): return nn.Sequential(nn.Conv2d(channels, 8, 9, 8), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(128, classes))
+
+
+def tiny(size, **more): return Arch('tiny', tiny_network, size=size, channels=3, recipes=dict(default=Recipe(epochs=1, tta={}, **more)))
+
+
+def as_jpeg(pixels):
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, 'JPEG')
+    return stream.getvalue()
+
+
+def write_zip(file, count, size):
+    "`count` pictures of two classes, one bright at the left and one at the right"
+    rng, ramp = np.random.default_rng(0), np.linspace(0, 200, size).astype(np.uint8)
+    with zipfile.ZipFile(file, 'w') as archive:
+        for i in range(count):
+            noise = rng.integers(0, 56, (8, 8, 3), np.uint8).repeat(size//8, 0).repeat(size//8, 1)
+            archive.writestr(f'{["happy", "sad"][i % 2]}/{i:05}.jpg', as_jpeg(noise + ramp[::1 - i % 2*2, None]))
+
+
+# --- the same faces
+
+@pytest.fixture(scope='module')
+def both(tmp_path_factory):
+    "(faces in memory, faces on the disk) of one folder, its FER+ votes and a broken file included"
+    folder, drawn = tmp_path_factory.mktemp('drawn'), drawn_faces(210, rgb=True)
+    for i, (pixels, name) in enumerate(zip(drawn.pixels, drawn.names)):
+        (folder/'faces'/name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(folder/'faces'/name/f'{i}.png')
+    (folder/'faces'/'sad'/'broken.png').write_bytes(b'no picture')
+    path = folder/'faces'
+    return read_faces(path, rgb=True), read_faces(path, rgb=True, cache=folder/'kept'), path
+
+
+def test_same_faces(both):
+    here, there, _ = both
+    assert type(there.pixels) is cache.MappedPixels and data_fingerprint(here) == data_fingerprint(there)
+    assert here.skipped == there.skipped and (here.source == there.source).all() and len(here.skipped) == 1
+    for change in (lambda o: o.reduce(2), lambda o: o.split('train'), lambda o: o.undersample(5), lambda o: o.drop_duplicates(), lambda o: o[::3]):
+        assert type(change(there).pixels) is cache.MappedPixels and data_fingerprint(change(here)) == data_fingerprint(change(there))
+    assert (here.copied_from() == there.copied_from()).all()
+    assert (audit(here).table == audit(there).table).all(axis=None)
+    there.show(3)
+    there.plot_embedding()
+
+
+def test_same_training(both):
+    first, second = (train(o, tiny(48), seed=1) for o in both[:2])
+    assert (first.result.probabilities == second.result.probabilities).all() and (first.seen == second.seen).all()
+    assert evaluate(second, both[0]).accuracy == first.result.accuracy
+
+
+def test_tables_and_archives(both, tmp_path, monkeypatch):
+    "A CSV, and a tar that has an order of its own; what is in processes of its own comes back in order"
+    here, _, path = both
+    rows = ''.join(f'{readers.CSV_EMOTIONS.index(name)},{" ".join(map(str, o[..., 0].ravel()))}\n' for o, name in zip(here.pixels[:20], here.names))
+    (tmp_path/'faces.csv').write_text('emotion,pixels\n' + rows)
+    subprocess.run(['tar', 'cf', tmp_path/'faces.tar', '-C', path, 'surprise', 'happy', 'fear', 'angry', 'disgust', 'neutral', 'sad'], check=True)
+    monkeypatch.setattr(cache, 'PARALLEL', 100)
+    for file in ('faces.csv', 'faces.tar'):
+        plain, kept, again = (read_faces(tmp_path/file, cache=o) for o in (None, tmp_path/'kept', tmp_path/'kept'))
+        assert data_fingerprint(plain) == data_fingerprint(kept) == data_fingerprint(again)
+        assert (plain.source == kept.source).all() and plain.skipped == again.skipped
+
+
+def test_limits_are_higher(both, tmp_path, monkeypatch):
+    monkeypatch.setattr(readers, 'MAX_FILES', 100)
+    with pytest.raises(FaceError, match='more than 100 files'): read_faces(both[2])
+    assert len(read_faces(both[2], cache=tmp_path)) == 210
+
+
+def test_no_room(both, tmp_path):
+    "Too large a table for the disk is one sentence, and nothing of it stays"
+    code = ('import resource, sys; from fer_teach import read_faces; resource.setrlimit(resource.RLIMIT_FSIZE, (10**5,)*2)\n'
+            'try: read_faces(sys.argv[1], rgb=True, cache=sys.argv[2])\nexcept ValueError as problem: print(problem)')
+    done = subprocess.run([sys.executable, '-c', code, both[2], tmp_path], capture_output=True, text=True, check=True)
+    assert 'could not be written' in done.stdout and done.stdout.count('\n') == 1 and not [o for o in tmp_path.iterdir() if o.is_dir()]
+
+
+# --- under a limit
+
+def private_memory():
+    "Bytes that the process holds by itself, which is what RLIMIT_DATA limits: no page of a file is among them"
+    return int(Path('/proc/self/status').read_text().partition('VmData:')[2].split()[0])*1024
+
+
+def learn_within(file, kept, room):
+    "Read, train and judge with so many bytes of `room` beyond what a small set takes"
+    network = tiny(160, augment={}, batch_size=32)
+    train(read_faces(f'{file}.small', 160, True, cache=kept), network)
+    limit = private_memory() + room
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    faces = read_faces(file, 160, True, cache=kept)
+    learn = train(faces.reduce(['happy', 'sad']), network)
+    print('judged', len(learn.result), learn.result.accuracy)
+
+
+@pytest.mark.skipif(not Path('/proc/self/status').exists(), reason='this system does not tell how much memory a process holds')
+def test_under_a_limit(tmp_path):
+    "2,000 pictures are 154 MB; 100 MB of room are too few for the table in memory, and enough for the one on the disk"
+    write_zip(tmp_path/'faces.zip', 2000, 160)
+    write_zip(tmp_path/'faces.zip.small', 200, 160)
+    code = 'import sys; from tests.test_scale import learn_within; learn_within(sys.argv[1], sys.argv[2] or None, 10**8)'
+    def within(kept): return subprocess.run([sys.executable, '-c', code, tmp_path/'faces.zip', kept], cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False)
+    mapped, plain = within(tmp_path/'kept'), within('')
+    assert mapped.returncode == 0, mapped.stderr
+    assert 'judged 200 ' in mapped.stdout and float(mapped.stdout.split()[-1]) > .9
+    assert plain.returncode and 'emory' in plain.stderr
