@@ -87,7 +87,7 @@ def _predict(*pictures: Annotated[str, '[RUN] PICTURE'],  # pictures with a face
     run, pictures = _run_and_pictures(pictures)
     learn, failed = load_emotions(run, device=device), 0
     for picture in pictures:
-        try: _say(_answer(picture, learn.predict_emotion(_face(picture, learn, no_crop))[1]))
+        try: _say(_answer(picture, learn.predict_emotion(picture, crop=not no_crop)[1]))
         except FaceError as problem:
             failed += 1
             _complain(problem)
@@ -108,12 +108,6 @@ def _run_and_pictures(names):
         raise FaceError(f'there is no picture to look at: fer_teach predict {names[0]} PICTURE')
     return names[0], names[1:]
 
-def _face(picture, learn, no_crop):
-    "The picture as it is, or its largest face as pixels"
-    if no_crop: return picture
-    from fer_teach.pictures import largest_face
-    return largest_face(picture, learn.arch.size)
-
 # %% ../nbs/library/99_cli.ipynb #explain-command
 def _explain(*pictures: Annotated[str, '[RUN] PICTURE'],  # as those of fer_teach predict
              no_crop: bool = False,  # take the picture as it is, instead of its largest face
@@ -124,13 +118,11 @@ def _explain(*pictures: Annotated[str, '[RUN] PICTURE'],  # as those of fer_teac
              force: bool = False):  # replace what is there
     "show where a network finds its evidence"
     from pathlib import Path
-    import numpy as np
     from fer_teach.runs import load_emotions
     _check_figure(out, force)
     run, pictures = _run_and_pictures(pictures)
     learn = load_emotions(run, device=device)
-    faces = pictures if no_crop else np.stack([_face(o, learn, False) for o in pictures])
-    explanation = learn.explain(faces, method, target)
+    explanation = learn.explain(pictures, method, target, crop=not no_crop)
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     axes = explanation.show(columns=min(7, len(explanation)), labelled=False)
     axes[0, 0].figure.savefig(out, dpi=150)
