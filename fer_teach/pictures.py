@@ -80,16 +80,22 @@ def open_picture(picture,  # a path, bytes of a file, a stream, PIL, or uint8 pi
                  longest: int = 1280,  # pixels of the longer side; larger pictures are shrunk
                 ) -> Image.Image:  # RGB
     "Any picture, turned upright, transparency on white, the first frame of an animation; `FaceError` if it cannot be read"
+    return _opened(picture, longest)[0]
+
+def _opened(picture, longest=1280):
+    "(picture, how many times longer its sides were)"
     name = picture if isinstance(picture, (str, Path)) else 'this picture'
     if isinstance(picture, (str, Path)) and Path(picture).is_dir(): raise FaceError(f'{name} is a folder: give a picture in it')
     if isinstance(picture, (np.ndarray, torch.Tensor)): picture = _from_pixels(picture)
     try:
-        if not isinstance(picture, Image.Image): picture = _decoded(picture, longest)
-        picture = upright(picture, 'RGB')
+        if isinstance(picture, bytes): picture = io.BytesIO(picture)
+        given = picture if isinstance(picture, Image.Image) else Image.open(picture)
+        longer = max(given.size)
+        picture = upright(given if given is picture else _small(given, longest), 'RGB')
     except FileNotFoundError: raise FaceError(f'{name} does not exist: check the path') from None
     except Exception as problem: raise FaceError(f'{name} cannot be read as a picture ({type(problem).__name__}): give a JPEG or PNG') from None
     picture.thumbnail((longest, longest))
-    return picture
+    return picture, longer/max(picture.size)
 
 def _from_pixels(pixels):
     "PIL from an array or a tensor"
@@ -98,9 +104,8 @@ def _from_pixels(pixels):
         if pixels.size: return Image.fromarray(pixels)
     raise FaceError(f'this array is {pixels.dtype} {pixels.shape}: give uint8 pixels (h, w) or (h, w, 3)')
 
-def _decoded(file, longest):
-    "PIL from a path, bytes or a stream; `ValueError` for a picture that would take all memory"
-    picture = Image.open(io.BytesIO(file) if isinstance(file, bytes) else file)
+def _small(picture, longest):
+    "A picture that was just opened, not much larger than asked; `ValueError` for one that would take all memory"
     picture.draft('RGB', (longest, longest))  # a large JPEG is decoded at a half or a quarter of its size
     if picture.width*picture.height > MAX_PICTURE: raise ValueError(f'{picture.width} x {picture.height} pixels')
     return _shrunk(picture, longest) if picture.has_transparency_data else picture
@@ -157,7 +162,7 @@ def cut_out(picture: Image.Image,  # RGB, upright
 
 class Crops(NamedTuple):
     "The faces of a picture, the largest first"
-    boxes: list  # (left, top, right, bottom) in pixels of a PIL image, else of what `open_picture` gives
+    boxes: list  # (left, top, right, bottom) in pixels of the upright picture
     scores: list  # how sure the detector is, 0 to 1; nan for a picture that was taken whole
     pixels: np.ndarray  # uint8 (n, *shape)
 
@@ -167,23 +172,23 @@ def crop_faces(picture,  # in any form that `open_picture` takes
                largest: bool = False,  # only the largest face
               ) -> Crops:  # none if there are none
     "The faces of a picture, cut out and resized"
-    given, picture = picture, open_picture(picture)
+    picture, scale = _opened(picture)
     whole = not crop or is_cropped(picture, shape)
     boxes, scores = ([(0., 0., *map(float, picture.size))], [np.nan]) if whole else face_boxes(picture)
     if largest: boxes, scores = boxes[:1], scores[:1]
     crops = [cut_out(picture, None if whole else box, shape) for box in boxes]
-    scale = max(given.size)/max(picture.size) if isinstance(given, Image.Image) else 1
     boxes = [tuple(o*scale for o in box) for box in boxes]
     return Crops(boxes, scores, np.stack(crops) if crops else np.empty((0, *shape), np.uint8))
 
 # %% ../nbs/library/11_pictures.ipynb #as-faces
 def as_faces(images,  # `Faces`, or one picture or several in any form that `open_picture` takes, or uint8 pixels (n, h, w) or (n, h, w, 3)
              vocab: tuple = EMOTIONS[:7],  # the names that labels would have
-             shape: tuple | None = None,  # (h, w) for grey, or (h, w, 3); None: 48 x 48 grey, but arrays stay as they are
+             shape: tuple | None = None,  # (h, w) for grey, or (h, w, 3); None: 48 x 48 grey, but arrays stay as they are if they are not cropped
              crop: bool = False,  # the largest face of each picture, instead of all of it
             ) -> Faces:
     "Any `images` as `Faces`; those without labels get the first name of `vocab` as theirs"
     if isinstance(images, Faces): return images
+    if crop and shape is None: shape = 48, 48
     pixels, source = _as_table(images), None
     if pixels is None or shape not in (None, pixels.shape[1:]):
         pictures = [images] if _is_one(images) else list(images)
