@@ -33,6 +33,6 @@ setup(
     long_description=(root/'README.md').read_text(encoding='utf-8'), long_description_content_type='text/markdown',
     classifiers=['Development Status :: 3 - Alpha', 'Intended Audience :: Education', 'Intended Audience :: Science/Research',
                  'Topic :: Scientific/Engineering :: Image Recognition', 'Programming Language :: Python :: 3 :: Only'],
-    packages=['fer_teach'], cmdclass={'build_py': BuildWithCourse}, package_data={'fer_teach': ['*.csv', '*.pyi', '*.pack', 'shipped/*/*']},
+    packages=['fer_teach'], cmdclass={'build_py': BuildWithCourse}, package_data={'fer_teach': ['*.csv', '*.pyi', '*.pack', 'mtcnn/*', 'shipped/*/*']},
     install_requires=cfg['requirements'].split(), extras_require=extras,
     entry_points={'console_scripts': cfg['console_scripts'].split(), 'nbdev': ['fer_teach=fer_teach._modidx:d']})

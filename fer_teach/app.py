@@ -15,7 +15,7 @@ import torch
 import traitlets
 from fastcore.basics import patch
 from .core import FaceError, unknown
-from .pictures import as_faces, crop_faces, open_picture
+from .pictures import crop_faces, open_picture
 from .drawn import AUS, PROTOTYPES, paint_faces, sample_attributes
 from .evaluation import Comparison, compare, evaluate
 from .baselines import Quiz
@@ -29,12 +29,12 @@ def look(learn: Learner, picture,  # in any form that `open_picture` takes
     "The faces of a picture, what people would see in them, and the evidence"
     try: opened = open_picture(picture)
     except FaceError as problem: return dict(boxes=[], probabilities=[], maps=None, said=str(problem))
-    boxes, crops = crop_faces(opened, learn.arch.size)
+    boxes, _, crops = crop_faces(opened, learn.this_run.shape)
     if not boxes: return dict(boxes=[], probabilities=[], maps=None, said='No face found. It must look into the camera, upright, and not be too small.')
     boxes = [[o/side for o, side in zip(box, [*opened.size]*2)] for box in boxes]
     said = '1 face found' if len(boxes) == 1 else f'{len(boxes)} faces found, the bars are for the largest'
-    if not evidence: return dict(boxes=boxes, probabilities=learn.probabilities(as_faces(crops, learn.vocab)).tolist(), maps=None, said=said)
-    try: explanation = learn.explain(crops, method)
+    if not evidence: return dict(boxes=boxes, probabilities=learn.probabilities(learn.this_run.look_at(crops, False)).tolist(), maps=None, said=said)
+    try: explanation = learn.explain(crops, method, crop=False)
     except FaceError as problem: return look(learn, opened, False) | dict(said=f'{said}; no evidence: {problem}')
     return dict(boxes=boxes, probabilities=explanation.probabilities.tolist(), maps=(255*explanation.maps).astype(np.uint8), said=said)
 

@@ -224,9 +224,13 @@ class FaceLoaders(DataLoaders):
         "A loader of `pictures` (see `as_faces`), or of items of a table; labels come with them only if asked for, as in fastai"
         table = self.valid.dataset
         if isinstance(pictures, L) and isinstance(pictures[0], tuple): new = table.with_rows(*map(torch.stack, zip(*pictures)))
-        else: new = PixelTable(as_faces(pictures, tuple(table.vocab), table.x.shape[-1]), table.x.shape[1])
+        else: new = PixelTable(as_faces(pictures, tuple(table.vocab), _shape(table)), table.x.shape[1])
         new.labelled = new.labelled and with_labels
         return self.valid.new(new, **kwargs)
+
+def _shape(table):
+    "The shape of a picture in a table, as `as_faces` wants it"
+    return (*table.x.shape[2:], *([3] if table.x.shape[1] == 3 else []))
 
 class NoFaces(FaceLoader):
     "Stands for the data of a loaded model, which can answer but has nothing to learn from"

@@ -7,6 +7,7 @@ __all__ = ['main']
 
 # %% ../nbs/library/99_cli.ipynb #imports
 import argparse
+import os
 import re
 import sys
 import warnings
@@ -78,41 +79,85 @@ def _say_skipped(skipped, most=20):
     _say(f'{len(skipped):,} files were skipped: {named}{more}')
 
 # %% ../nbs/library/99_cli.ipynb #predict-command
-def _predict(*pictures: Annotated[str, '[RUN] PICTURE'],  # pictures with a face; before them, if it is not the network that comes with fer_teach, the run folder of yours
-             no_crop: bool = False,  # take the picture as it is, instead of its largest face
-             device: str = 'cpu'):  # cpu, cuda or mps; cpu by default
-    "name the expression in pictures"
+def _predict(*pictures: Annotated[str, '[RUN] PICTURE'],  # pictures, videos, folders or patterns; - reads a list of them from standard input. Before them, if it is not the network that comes with fer_teach, the run folder of yours
+             csv: bool = False,  # a table, a row for each face
+             json: bool = False,  # the same, as a line of JSON for each face
+             draw: Annotated[str, 'DIR'] = None,  # folder for copies with boxes and words; it must be empty or new
+             every: int = 1,  # look at each so many frames of a video
+             largest: bool = False,  # only at the largest face of each picture
+             no_crop: bool = False,  # take pictures as they are, instead of their faces
+             device: str = 'cpu',  # cpu, cuda or mps; cpu by default
+             force: bool = False):  # replace what is in the folder of --draw
+    "name the expressions in pictures and videos"
     from fer_teach.core import FaceError
+    from fer_teach.detect import counted, drawn_into, watch
     from fer_teach.runs import load_emotions
     run, pictures = _run_and_pictures(pictures)
-    learn, failed = load_emotions(run, device=device), 0
-    for picture in pictures:
-        try: _say(_answer(picture, learn.predict_emotion(_face(picture, learn, no_crop))[1]))
-        except FaceError as problem:
-            failed += 1
-            _complain(problem)
+    if csv and json: raise FaceError('--csv and --json exclude each other: choose one')
+    if draw: _check_empty(draw, force)
+    learn, failed = load_emotions(run, device=device), []
+    def skip(name, problem):
+        failed.append(name)
+        _complain(problem)
+    seen = watch(_listed(pictures), learn, every=every, largest=largest, crop=not no_crop, batch_size=32, skip=skip, keep=bool(draw))
+    if draw: seen = drawn_into(draw, seen, learn.vocab)
+    show = _csv_writer(learn.vocab) if csv else _say_json if json else _say_faces
+    for o in counted(seen, sys.stderr.isatty() and not sys.stdout.isatty()): show(o, learn.vocab)
     return 2 if failed else 0
 
-def _answer(picture, probabilities):
-    "One line: the picture, its likeliest class, and every class with its probability"
+def _listed(pictures):
+    "The pictures; for -, those whose names stand on standard input, one a line"
+    for name in pictures:
+        if name != '-': yield name
+        else: yield from filter(None, (line.rstrip('\r\n') for line in sys.stdin))
+
+def _check_empty(folder, force):
+    "Complain before the work if the folder of --draw holds files"
+    from pathlib import Path
+    from fer_teach.core import FaceError
+    if Path(folder).is_file(): raise FaceError(f'{folder} is a file: choose a folder')
+    if not force and Path(folder).exists() and any(Path(folder).iterdir()):
+        raise FaceError(f'{folder} is not empty: choose another folder, or replace what is there with --force')
+
+def _say_faces(seen, vocab):
+    "A line for each face: the picture, the likeliest class, and every class with its probability"
+    shot, several = seen.shot, len(seen.boxes) > 1 or seen.shot.frame is not None
+    name = shot.file if shot.frame is None else f'{shot.file} {shot.time or 0:.2f} s'
+    if not seen.boxes: return _say(f'{name}: no face found')
+    for number, p in zip(seen.numbers, seen.probabilities):
+        _say(f'{name}{f" face {number}" if several else ""}: {_answer(dict(zip(vocab, p)))}')
+
+def _answer(probabilities):
+    "The likeliest class, and every class with its probability"
     ranked = sorted(probabilities.items(), key=lambda o: -o[1])
-    return f'{picture}: {ranked[0][0]}  ({", ".join(f"{name} {p:.1%}" for name, p in ranked)})'
+    return f'{ranked[0][0]}  ({", ".join(f"{name} {p:.1%}" for name, p in ranked)})'
+
+def _say_json(seen, vocab):
+    import json
+    for row in seen.rows(vocab): _say(json.dumps({name: None if o != o else o for name, o in row.items()}))
+
+def _csv_writer(vocab):
+    "What writes the rows of a table, after its header"
+    import csv
+    from types import SimpleNamespace
+    from fer_teach.detect import FACE_COLUMNS
+    names = [*FACE_COLUMNS, *vocab]
+    rows = csv.DictWriter(SimpleNamespace(write=lambda line: _say(line.rstrip('\r\n'))), names)
+    rows.writeheader()
+    return lambda seen, vocab: rows.writerows({name: '' if o != o else o for name, o in row.items()} for row in seen.rows(vocab))
 
 def _run_and_pictures(names):
     "The run folder or the name of a network, if `names` begins with one, and the pictures"
     from pathlib import Path
     from fer_teach.core import FaceError
+    from fer_teach.runs import SHIPPED
     first = Path(names[0])
-    if first.is_file() or (first.suffix and not first.exists()): return 'wink', names
+    is_run = any((first/o).exists() for o in ('model.json', 'model.safetensors')) or (SHIPPED/names[0]/'model.json').exists()
+    a_name = not first.exists() and not first.suffix and not set(names[0]) & set('*?[') and names[0] != '-'
+    if not is_run and not (a_name and len(names) > 1): return 'wink', names
     if len(names) == 1:
         raise FaceError(f'there is no picture to look at: fer_teach predict {names[0]} PICTURE')
     return names[0], names[1:]
-
-def _face(picture, learn, no_crop):
-    "The picture as it is, or its largest face as pixels"
-    if no_crop: return picture
-    from fer_teach.pictures import largest_face
-    return largest_face(picture, learn.arch.size)
 
 # %% ../nbs/library/99_cli.ipynb #explain-command
 def _explain(*pictures: Annotated[str, '[RUN] PICTURE'],  # as those of fer_teach predict
@@ -124,13 +169,11 @@ def _explain(*pictures: Annotated[str, '[RUN] PICTURE'],  # as those of fer_teac
              force: bool = False):  # replace what is there
     "show where a network finds its evidence"
     from pathlib import Path
-    import numpy as np
     from fer_teach.runs import load_emotions
     _check_figure(out, force)
     run, pictures = _run_and_pictures(pictures)
     learn = load_emotions(run, device=device)
-    faces = pictures if no_crop else np.stack([_face(o, learn, False) for o in pictures])
-    explanation = learn.explain(faces, method, target)
+    explanation = learn.explain(pictures, method, target, crop=not no_crop)
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     axes = explanation.show(columns=min(7, len(explanation)), labelled=False)
     axes[0, 0].figure.savefig(out, dpi=150)
@@ -287,7 +330,7 @@ def _say_status(folder, run, as_json):
 # %% ../nbs/library/99_cli.ipynb #parser
 _COMMANDS = {  # each command and an example
     _learn: 'fer_teach learn wink --classes 4 --data fer2013.zip --out run1',
-    _predict: 'fer_teach predict run1 a.png b.jpg',
+    _predict: 'fer_teach predict party.jpg holiday.mp4 --every 10 --csv > faces.csv',
     _explain: 'fer_teach explain run1 a.png --target happy --out why.png',
     _evaluate: 'fer_teach evaluate run1 --data fer2013.zip --split test',
     _audit: 'fer_teach audit fer2013.zip --out findings',
@@ -348,6 +391,9 @@ def main(argv=None) -> int:
     command, pictures, options = _parse(argv)
     warnings.simplefilter('ignore')
     try: return command(*pictures, **options) or 0
+    except BrokenPipeError:  # who read the answers has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+        return 141  # as shells say it
     except KeyboardInterrupt as problem:
         print(file=sys.stderr)
         _complain(str(problem) or 'stopped; nothing more was done')

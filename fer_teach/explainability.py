@@ -196,9 +196,10 @@ def explain(self: Learner,
             images,  # `Faces`, paths, PIL images or uint8 pixels
             method: str = 'GradCAM',  # one of METHODS
             target=None,  # the class to find evidence for, or one for each image; the predicted one by default
+            crop: bool = True,  # the largest face of each picture; False takes pictures as they are
            ) -> Explanation:
     "Where the network finds the evidence for a class in each of `images`; `FaceError` if `method` does not suit the network"
-    faces, model = as_faces(images, self.vocab, self.arch.size), ClassScores(self.model).eval()
+    faces, model = self.this_run.look_at(images, crop), ClassScores(self.model).eval()
     with _ALONE:
         probabilities = _probabilities(self, faces)
         chosen = _targets(self.vocab, probabilities, target)
@@ -330,7 +331,7 @@ def feature_maps(learn: Learner, face,  # one face, in any form that `explain` t
     "What a layer makes of one face"
     layer, sizes = layer or cam_layer(learn), map_sizes(learn)
     if layer not in sizes: raise unknown('layer', layer, sizes)
-    x = _inputs(learn, as_faces(face, learn.vocab, learn.arch.size)[0])[0]
+    x = _inputs(learn, learn.this_run.look_at(face)[0])[0]
     with _ALONE, torch.no_grad(), hook_outputs([learn.model.get_submodule(layer)]) as hooks:
         learn.model.eval()(x)
         return hooks.stored[0][0].cpu().numpy()

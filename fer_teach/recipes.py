@@ -18,6 +18,7 @@ from fastcore.basics import patch
 from . import __version__
 from .core import FaceError, unknown
 from .data import Faces, data_fingerprint
+from .pictures import as_faces
 from .batches import AUGMENTATIONS, Normalize, PixelTable, Resize
 
 # %% ../nbs/library/22_recipes.ipynb #recipe
@@ -135,6 +136,7 @@ class Run:
     classes: dict  # {class: what belongs to it in the data, as a tuple of names}
     data: str | None  # where the faces were read; None: they were drawn, or given as `Faces`
     fingerprint: str  # of the faces
+    shape: tuple  # of each face, (h, w) or (h, w, 3), before it is resized for the network
     epochs: int | None  # asked for, in each stage; None: the recipe's
     seed: int | None  # None: not trained by `train`
     pretrained: bool | None  # asked for; None: as the recipe says
@@ -170,7 +172,8 @@ def plan_run(faces: Faces,
     if pretrained is not None: chosen = replace(chosen, pretrained=pretrained)
     return Run(arch=arch.with_recipe(chosen), recipe=chosen,
                recipe_name=recipe if isinstance(recipe, str) else 'own',
-               classes=faces.groups, data=data, fingerprint=data_fingerprint(faces), epochs=epochs,
+               classes=faces.groups, data=data, fingerprint=data_fingerprint(faces),
+               shape=tuple(faces.pixels.shape[1:]), epochs=epochs,
                seed=None if seed is None else int(seed),  # NumPy's whole numbers too
                pretrained=pretrained, device=None if device is None else str(device),
                version=__version__)
@@ -186,6 +189,15 @@ def inputs(self: Arch, faces: Faces, device=None, batch_size: int = 256):
     "The input of this network for `faces`, in batches (n, channels, size, size), without augmentation"
     resize, normalize = self.transforms()
     for x in PixelTable(faces, self.channels).x.split(batch_size): yield normalize.encodes(resize.encodes((x.to(device or 'cpu'),)))[0]
+
+# %% ../nbs/library/22_recipes.ipynb #look-at
+@patch
+def look_at(self: Run,
+            images,  # in any form that `as_faces` takes
+            crop: bool = True,  # the largest face of each picture; False takes pictures as they are
+           ) -> Faces:
+    "`images` as the faces that the network was trained on were"
+    return as_faces(images, self.vocab, self.shape, crop)
 
 # %% ../nbs/library/22_recipes.ipynb #with-head
 def with_head(body: nn.Module, channels: int, size: int, head: list, classes: int) -> nn.Sequential:
