@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from . import __version__
-from .core import FaceError, check_free, read_tensors
+from .core import FaceError, _log, check_free, read_tensors
 from .data import SCHEMES, class_groups, data_fingerprint
 from .readers import find_faces
 from .leaderboard import add_to_leaderboard
@@ -84,7 +84,7 @@ def _judged_again(folder, faces):
 
 def _add_row(result, row, file):
     add_to_leaderboard(result.row() | row, file)
-    print(f'seed {row["seed"]}: {result!r}', flush=True)
+    _log.info(f'seed {row["seed"]}: {result!r}')
 
 def _training_of(fitted, faces):
     "The columns of a leaderboard row that tell how `fitted` was trained"

@@ -13,7 +13,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch.optim.swa_utils import get_ema_multi_avg_fn
-from .core import FaceError, has_bars, write_tensors
+from .core import FaceError, _log, write_tensors
 from fastai.callback.core import Callback
 from fastai.callback.tracker import EarlyStoppingCallback, TrackerCallback
 from fastai.learner import Recorder
@@ -40,7 +40,7 @@ class EpochLines(Callback):
         names, values = self.recorder.metric_names[1:-1], [o for o in self.recorder.log[1:-1] if o is not None]
         if not values: return  # fastai's summary() fits without a loss
         shown = ', '.join(f'{name.replace("_", " ")} {value:.3f}' for name, value in zip(names[-len(values):], values))
-        print(f'epoch {self.epoch + 1}/{self.n_epoch}: {shown}' if len(values) == len(names) else shown, flush=True)  # the latter in validate()
+        _log.info(f'epoch {self.epoch + 1}/{self.n_epoch}: {shown}' if len(values) == len(names) else shown)  # the latter in validate()
     def after_fit(self): self.clear_up()
     def clear_up(self): self.learn.logger = print
 

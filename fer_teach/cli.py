@@ -52,17 +52,24 @@ def _learn(arch: str = 'mini_xception',  # see fer_teach archs
            device: str = None,  # cpu, cuda or mps; the best that there is by default
            resume: Annotated[str, 'RUN'] = None,  # go on with a run that was cut off
            out: str = None,  # run folder; runs/<arch>-<classes>-<seed> by default
-           force: bool = False):  # replace what is there
+           force: bool = False,  # replace what is there
+           quiet: bool = False):  # print the result only
     "train a network and judge it"
     from pathlib import Path
     from fer_teach.core import FaceError
     from fer_teach.learn import learn_emotions
+    if quiet: _hush()
     folder = Path(resume or out or f'runs/{arch}-{re.sub("[^a-z0-9]+", "_", classes.lower())}-{seed}')
     facts = dict(recipe=recipe, epochs=epochs, seed=seed, pretrained=pretrained, device=device)
     try: learn = learn_emotions(arch, classes, data, **facts, out=folder, resume=resume, force=force)
     except (FaceError, KeyboardInterrupt) as problem: raise _with_advice(problem, folder) from None
     _say_skipped(learn.skipped)
     _say(f'\n{learn.result!r}\n\nsaved in {folder}: {", ".join(sorted(o.name for o in folder.iterdir()))}')
+
+def _hush():
+    "No lines or bars while it works"
+    import logging
+    logging.getLogger('fer_teach').setLevel(logging.WARNING)
 
 def _with_advice(problem, folder):
     "The same problem; if an epoch was kept in `folder`, with how to go on"
@@ -234,9 +241,11 @@ def _benchmark(name: str,  # see fer_teach archs
                note: str = '',  # kept in the row
                out: str = None,  # CSV to append to; the project's own by default
                keep: Annotated[str, 'DIR'] = None,  # folder for the runs of networks; one that was cut off there goes on
-               judge: Annotated[list[str], 'CLASSES'] = []):  # coarser schemes to judge each network on as well, a row each; one that is whole in --keep is not trained again
+               judge: Annotated[list[str], 'CLASSES'] = [],  # coarser schemes to judge each network on as well, a row each; one that is whole in --keep is not trained again
+               quiet: bool = False):  # print nothing while it works
     "measure a network or baseline, a leaderboard row per seed"
     from fer_teach.benchmarking import benchmark
+    if quiet: _hush()
     benchmark(name, classes, data, recipe, epochs, images, seeds, note, out, keep, judge)
 
 _SHOWN = ('method recipe classes trained_on data accuracy low high clean_accuracy macro_f1 published '

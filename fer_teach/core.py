@@ -8,6 +8,7 @@ __all__ = ['shown', 'FaceError', 'unknown', 'write_folder', 'check_free', 'write
 # %% ../nbs/library/01_core.ipynb #imports
 import difflib
 import json
+import logging
 import os
 import re
 import shutil
@@ -99,7 +100,18 @@ def read_tensors(file) -> tuple:  # (tensors, about)
     except FileNotFoundError: raise FaceError(f'{file} does not exist: check the path') from None
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as problem: raise FaceError(f'{file} is damaged ({problem}): train again') from None
 
+# %% ../nbs/library/01_core.ipynb #log
+class _Printing(logging.Handler):
+    "Prints to what is sys.stdout at the time"
+    def emit(self, record): print(self.format(record), flush=True)
+
+_log = logging.getLogger('fer_teach')
+if not _log.handlers:
+    _log.addHandler(_Printing())
+    _log.setLevel(logging.INFO)
+
 # %% ../nbs/library/01_core.ipynb #has-bars
 def has_bars() -> bool:
     "Does somebody watch, in a terminal or a live notebook?"
+    if not _log.isEnabledFor(logging.INFO): return False
     return sys.stdout.isatty() or (in_notebook() and 'IN_TEST' not in os.environ)

@@ -16,12 +16,12 @@ import torch
 import torch.nn as nn
 from fastcore.basics import patch
 from timm.optim import Muon
-from .core import FaceError, read_tensors, unknown
+from .core import FaceError, has_bars, read_tensors, unknown
 from .data import Faces, class_weights, data_fingerprint, image_hashes
 from .evaluation import evaluate
 from .batches import Augment, FaceLoader, FaceLoaders, PixelTable, warped
 from .recipes import Arch, Recipe, Run, build_network, plan_run
-from .callbacks import EMA, BFloat16, Checkpoint, DensePenalty, EarlyStopping, EpochLines, KeepValues, Plateau, ProgressiveSizes, StopNaN, fast_bfloat16, has_bars
+from .callbacks import EMA, BFloat16, Checkpoint, DensePenalty, EarlyStopping, EpochLines, KeepValues, Plateau, ProgressiveSizes, StopNaN, fast_bfloat16
 from fastai.callback.core import CancelEpochException
 from fastai.callback.schedule import fit_one_cycle  # makes it a method
 from fastai.callback.progress import ProgressCallback

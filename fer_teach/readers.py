@@ -24,7 +24,7 @@ from .core import FaceError, shown, unknown
 from .files import ARCHIVES, CACHED, IMAGE_TYPES, _File, _Opened, _UNREADABLE, _columns, _file, _files, _is_image, _names, _records
 from .cache import cached, in_parallel, watched
 from .data import ALIASES, EMOTIONS, Faces, emotion_name, pixel_ids
-from .pictures import MAX_PICTURE, picture_pixels, read_image
+from .pictures import MAX_PICTURE, crop_faces, picture_pixels, read_image
 from .drawn import drawn_faces
 
 # %% ../nbs/library/13_readers.ipynb #layout
@@ -41,10 +41,10 @@ def place_of(name: str  # a path inside the data set, with forward slashes
     return label, splits[-1] if splits else None
 
 # %% ../nbs/library/13_readers.ipynb #decode-all
-def _decode(files, size, rgb, pixels):
+def _decode(files, how, pixels):
     "(names, skipped) of `files`, whose pixels are added to `pixels`; an image that cannot be decoded is skipped and named"
     names, skipped = [], []
-    decoded = in_parallel(partial(_decode_one, size=size, rgb=rgb), map(_bytes_or_problem, files), len(files))
+    decoded = in_parallel(partial(_decode_one, size=how['size'], rgb=how['rgb'], crop=how['crop']), map(_bytes_or_problem, files), len(files))
     for file, found in zip(files, watched(decoded, len(files))):
         if isinstance(found, str): skipped.append((file.name, found))
         else:
@@ -52,11 +52,16 @@ def _decode(files, size, rgb, pixels):
             names.append(file.name)
     return names, skipped
 
-def _decode_one(content, size, rgb):
+def _decode_one(content, size, rgb, crop):
     "Pixels as bytes, or why there are none; in a process of its own where there are many pictures"
     if isinstance(content, str): return content
-    try: return read_image(io.BytesIO(content), size, rgb).tobytes()
+    try:
+        if not crop: return read_image(io.BytesIO(content), size, rgb).tobytes()
+        found = crop_faces(content, (size, size, 3) if rgb else (size, size), largest=True).pixels
+        return found[0].tobytes() if len(found) else _NO_FACE
     except FaceError as problem: return str(problem)
+
+_NO_FACE = 'holds no face'  # which breaks no data set
 
 def _bytes_or_problem(file):
     try: return _picture_bytes(file)
@@ -71,9 +76,11 @@ def _picture_bytes(file):
 def _refuse_broken(path, names, skipped):
     "`FaceError` where there is nothing to read, or where over 1 % of it cannot be read"
     if not names and not skipped: raise FaceError(f'{path} holds no pictures: it needs one folder of {", ".join(sorted(IMAGE_TYPES))} files per class')
-    if len(skipped) > 0.01*(len(names) + len(skipped)):
-        raise FaceError(f'{path}: {len(skipped)} of {len(names) + len(skipped)} pictures cannot be read, '
-                        f'the first is {skipped[0][0]}; repair the data set or read it again from its source')
+    broken = [name for name, why in skipped if why != _NO_FACE]
+    if not names and not broken: raise FaceError(f'{path}: no face is found in any of its {len(skipped)} pictures: read them as they are, without crop')
+    if len(broken) > 0.01*(len(names) + len(skipped)):
+        raise FaceError(f'{path}: {len(broken)} of {len(names) + len(skipped)} pictures cannot be read, '
+                        f'the first is {broken[0]}; repair the data set or read it again from its source')
 
 # %% ../nbs/library/13_readers.ipynb #csv-columns
 CSV_EMOTIONS = ('angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral')  # what FER2013's CSV means by 0 to 6
@@ -266,7 +273,7 @@ def _fill_splits(usage, labels, pixels, seed, persons=None):
 def _read_pictures(path, files, how, pixels):
     "(emotions, splits, sources, persons), what was skipped, and the order of the pixels where it is another; they are added to `pixels`"
     pictures, facts, left_out = _described(path, files, how['label'], how['person'])
-    names, skipped = _decode(pictures, how['size'], how['rgb'], pixels)
+    names, skipped = _decode(pictures, how, pixels)
     _refuse_broken(path, names, skipped)
     order = None if names == sorted(names) else np.argsort(names).tolist()  # a tar has an order of its own
     emotions, splits, persons = map(list, zip(*(facts[o] for o in sorted(names))))
@@ -326,12 +333,13 @@ def read_faces(path,  # a folder, zip, tar or CSV: [split/]class/picture, a list
                seed: int = 0,  # for splits that the data does not have
                label: str = '',  # regular expression that finds the class in a picture's path, where no folder names it
                person: str = '',  # likewise the person: no person is then in two splits
+               crop: bool = False,  # cut the largest face out of each picture; pictures without one are skipped and named
                cache=None,  # folder in which decoded pixels are kept and stay, for data larger than memory
               ) -> Faces:
     "Faces from `path`, recognised by its content; `FaceError` if there are none or over 1 % are broken"
     path, shape = Path(path), (size, size, 3) if rgb else (size, size)
     if not os.path.exists(path): raise FaceError(f'{path} does not exist: check the path')
-    how = dict(size=size, rgb=rgb, label=label, person=person)
+    how = dict(size=size, rgb=rgb, label=label, person=person, crop=crop)
     if cache is not None: pixels, told = _read_once(cache, path, how, shape)
     else:
         read = bytearray()

@@ -19,12 +19,12 @@ import torch
 from fastcore.basics import patch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from .core import FaceError, check_free, write_folder
+from .core import FaceError, check_free, has_bars, write_folder
 from .data import EMOTIONS, Faces
 from .drawn import drawn_faces
 from .batches import FaceLoaders, NoFaces, PixelTable
 from .recipes import Recipe, Run, build_network, on_meta
-from .callbacks import EpochLines, StopNaN, has_bars
+from .callbacks import EpochLines, StopNaN
 from .learner import FaceLearner, _optimizer, find_device
 from .transfer import is_body
 from .explainability import show_why

@@ -97,3 +97,40 @@ def test_arrays():
     for x, y, words in ((faces.pixels/255, faces.names, 'must be uint8'), (faces.pixels, faces.names[:5], '5 labels for 140'),
                         (faces.pixels, faces.labels, 'say what they mean'), (faces.pixels[:, :, :, None], faces.names, r'pixels must be uint8 \(n, h, w\)')):
         with pytest.raises(FaceError, match=words): faces_from_arrays(x, y)
+
+
+def test_faces_are_cropped_while_reading(tmp_path):
+    "Drawn faces somewhere in larger pictures; a picture without one is skipped and named"
+    faces = drawn_faces(70, seed=2, difficulty='easy', size=120, emotions=('happy', 'sad'))
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        scene = np.full((240, 320), 120, np.uint8)
+        top, left = rng.integers(10, 110), rng.integers(10, 190)
+        scene[top:top + 120, left:left + 120] = faces.pixels[i]
+        place = tmp_path/faces.names[i]
+        place.mkdir(exist_ok=True)
+        Image.fromarray(scene).save(place/f'{i:02}.png')
+    Image.fromarray(np.full((200, 200), 90, np.uint8)).save(tmp_path/'sad'/'wall.png')
+    found = read_faces(tmp_path, crop=True)
+    assert ('sad/wall.png', 'holds no face') in found.skipped and len(found) >= 11
+    whole = read_faces(tmp_path)
+    assert len(whole) == 13 and found.pixels.std() > whole.pixels.std()  # a face fills what was mostly wall
+    wall = tmp_path/'walls'/'happy'
+    wall.mkdir(parents=True)
+    Image.fromarray(np.full((200, 200), 90, np.uint8)).save(wall/'0.png')
+    with pytest.raises(FaceError, match='no face is found in any of its 1 pictures'): read_faces(tmp_path/'walls', crop=True)
+
+
+def test_quiet_and_logging(capsys, caplog):
+    import logging
+    from fer_teach.all import Recipe, Arch, train
+    import torch.nn as nn
+    faces = drawn_faces(60, seed=0, emotions=('happy', 'sad'))
+    arch = Arch('dense', lambda channels, classes: nn.Sequential(nn.Flatten(), nn.Linear(48*48, classes)))
+    log = logging.getLogger('fer_teach')
+    train(faces, arch, Recipe(epochs=1))
+    assert 'epoch 1/1' in capsys.readouterr().out and 'epoch 1/1' in caplog.text
+    log.setLevel(logging.WARNING)
+    try: train(faces, arch, Recipe(epochs=1))
+    finally: log.setLevel(logging.INFO)
+    assert capsys.readouterr().out == ''
