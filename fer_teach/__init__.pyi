@@ -59,6 +59,7 @@ from .callbacks import StopNaN as StopNaN
 from .callbacks import DensePenalty as DensePenalty
 from .callbacks import KeepValues as KeepValues
 from .callbacks import Checkpoint as Checkpoint
+from .cards import model_card as model_card
 from .copies import FIRST as FIRST
 from .copies import make_copy as make_copy
 from .copies import fingerprint as fingerprint

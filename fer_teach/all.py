@@ -21,6 +21,7 @@ from .reduction import *
 from .explainability import *
 from .grading import *
 from .archs import *
+from .cards import *
 from .runs import *
 from .learn import *
 from .benchmarking import *

@@ -28,6 +28,7 @@ from .callbacks import EpochLines, StopNaN
 from .learner import FaceLearner, _optimizer, find_device
 from .transfer import is_body
 from .explainability import show_why
+from .cards import model_card
 from .archs import ARCHS, find_arch
 from fastai.callback.progress import ProgressCallback
 from fastai.learner import Learner
@@ -67,6 +68,9 @@ def _write_run(self: Learner, folder: Path):
     if self.result is not None:
         scores = self.result.summary() | dict(valid_accuracy=self.valid_result.accuracy)
         (folder/'result.json').write_text(json.dumps(scores, indent=1) + '\n')
+        parameters = sum(o.numel() for o in self.model.parameters())
+        run = replace(self.this_run, data=facts['data'])
+        (folder/'README.md').write_text(model_card(run, self.result, self.valid_result, parameters), encoding='utf-8')
     for name, axes in self._figures().items():
         figure = np.ravel(axes)[0].figure
         figure.savefig(folder/f'{name}.png', dpi=150)

@@ -105,7 +105,7 @@ def test_first_line_of_readme(stranger, tmp_path):
     assert done.returncode == 0, done.stderr
     for words in ('95 % interval', 'always guessing', 'macro-F1', 'epoch 1/'): assert words in done.stdout
     folder = tmp_path/'runs'/'mini_xception-7-0'
-    assert sorted(o.name for o in folder.iterdir()) == ['confusion.png', 'curves.png', 'model.json', 'model.safetensors', 'result.json', 'seen.npy', 'why.png']
+    assert sorted(o.name for o in folder.iterdir()) == ['README.md', 'confusion.png', 'curves.png', 'model.json', 'model.safetensors', 'result.json', 'seen.npy', 'why.png']
     result = json.loads((folder/'result.json').read_text())
     assert result['accuracy'] > .9 and result['interval'][0] < result['accuracy'] < result['interval'][1]
     assert {'clean_accuracy', 'macro_f1', 'valid_accuracy', 'majority'} <= set(result)
