@@ -90,14 +90,16 @@ def _local(text, links):
 
 # %% ../nbs/library/98b_copies.ipynb #first-cell
 FIRST = """# Run this cell first: it says what is missing.
+import importlib.util
 import sys
-from importlib.util import find_spec
+package = '{source}'
 if sys.version_info < {python}: raise RuntimeError('this course needs Python {dotted} or newer')
-if not find_spec('fer_teach') and 'google.colab' in sys.modules:
+if 'google.colab' in sys.modules and not importlib.util.find_spec('fer_teach'):
     import subprocess
-    subprocess.run([sys.executable, '-m', 'pip', 'install', '--quiet', '{source}'], check=True)
-if not find_spec('fer_teach'):
-    raise ModuleNotFoundError(f'fer_teach is not installed in {{sys.executable}}: pip install "{source}"')
+    subprocess.run([sys.executable, '-m', 'pip', 'install', '--quiet', package], check=True)
+    importlib.invalidate_caches()
+if not importlib.util.find_spec('fer_teach'):
+    raise ModuleNotFoundError(f'no fer_teach in {{sys.executable}}: pip install "{{package}}"')
 from fer_teach.course import check, ready
 ready('{version}', {needs})"""
 

@@ -104,10 +104,10 @@ def judge(function,  # the check of an exercise
     "How `function` finds the answers among `variables`"
     names = list(inspect.signature(function).parameters)
     missing = [o for o in names if o not in variables]
-    if missing: return Outcome('not attempted', f'{_listed(missing)} is not there yet: run the cell that defines it')
+    if missing: return Outcome('not attempted', f'{_listed(missing)} is not there yet: run the cell that defines it.')
     undone = [part for name in names for part in _undone(name, variables[name])]
     if undone:
-        advice = 'write your answer, run its cell, then run this one'
+        advice = 'write your answer, run its cell, then run this one.'
         return Outcome('not attempted', f'{_listed(undone)} is as it was given: {advice}')
     try: praise = function(*(variables[o] for o in names))
     except Wrong as problem: return Outcome('wrong', str(problem))

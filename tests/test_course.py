@@ -106,6 +106,20 @@ def test_teachers_copy_has_everything_and_runs_no_wrong_answer():
         for words in exercise.words: assert any(words in source_of(o) and o['cell_type'] == 'markdown' for o in cells)
 
 
+@pytest.mark.parametrize('place', ['Colab', 'elsewhere'])
+def test_first_cell_installs_on_colab_and_says_how_elsewhere(place, monkeypatch):
+    first, ran = source_of(next(o for o in make_copy('10_data')['cells'] if o['id'] == 'environment')), []
+    monkeypatch.setattr('importlib.util.find_spec', lambda name: ran or None)
+    monkeypatch.setattr('subprocess.run', lambda command, check: ran.append(command))
+    if place == 'Colab': monkeypatch.setitem(sys.modules, 'google.colab', object())
+    else: monkeypatch.delitem(sys.modules, 'google.colab', raising=False)
+    before, looks = first.split('from fer_teach.course import')
+    if place == 'Colab': exec(before, {})
+    else:
+        with pytest.raises(ModuleNotFoundError, match='pip install "fer_teach @ git'): exec(before, {})
+    assert [o[1:4] for o in ran] == [['-m', 'pip', 'install']]*(place == 'Colab') and 'ready(' in looks
+
+
 # --- a student at work
 
 def answered(notebook, answers):

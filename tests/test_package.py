@@ -61,6 +61,13 @@ def test_wheel_holds_package_and_metadata(wheel):
     assert 'fer_teach = fer_teach.cli:main' in entries and 'fer_teach = fer_teach._modidx:d' in entries
 
 
+def test_citation_names_this_version():
+    import fer_teach
+    import yaml
+    about = yaml.safe_load((ROOT/'CITATION.cff').read_text())
+    assert about['version'] == fer_teach.__version__ and about['cff-version'] == '1.2.0'
+
+
 def test_wheel_holds_the_course_and_no_readable_answer(wheel, secrets):
     with zipfile.ZipFile(wheel) as archive:
         texts = {name: archive.read(name).decode(errors='ignore') for name in archive.namelist()}

@@ -219,6 +219,17 @@ def test_leaderboard(site_tool, tab, tmp_path):
     assert tab.locator('td:first-child').all_inner_texts() == ['a', 'c', 'b']
 
 
+def test_glossary_has_the_sentence_that_defines(site_tool):
+    text = 'First. *Easy.* A **split**<!-- term --> is a part. **Not this** one.\n\nA **scheme**<!-- term -->\nmerges: so.'
+    assert site_tool.terms(text) == dict(split='A *split* is a part.', scheme='A *scheme* merges: so.')
+    assert '<dfn id="term-split">split</dfn> is' in site_tool.with_terms(text)
+
+
+def test_teachers_page_counts_the_chapters(built):
+    page = (built/'teachers.html').read_text()
+    assert '<!-- chapters -->' not in page and re.search(r'href="evaluation.html"[^\n]*16 Is it any good', page)
+
+
 def test_equations_need_no_network(site_tool):
     from smalldocs.markdown import render
     page = site_tool.with_mathml('<script src="https://x/npm/katex@0/k.js" defer></script>' + render('A $x_i < 2$ and\n\n$$\\frac{1}{n}$$\n', {}))

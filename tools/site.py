@@ -28,7 +28,7 @@ from smalldocs.site import Site
 root = Path(__file__).parent.parent
 sys.path[:0] = [str(root), str(root/'tools')]  # this checkout is documented, not an installed copy
 import try_page  # noqa: E402
-from fer_teach.course import mark_of  # noqa: E402
+from fer_teach.course import mark_of, read_exercises  # noqa: E402
 
 package = 'fer_teach'
 notebooks = sorted((root/'nbs').glob('*.ipynb')) + sorted((root/'nbs/library').glob('*.ipynb'))
@@ -214,6 +214,47 @@ def leaderboard_page(file: Path) -> str:
     return '\n\n'.join(['---\ntitle: Leaderboard\ntoc: false\npage-layout: full\n---', told, raw(leaderboard_table(rows)) if rows else ''])
 
 
+# --- the glossary, and the chapters in figures
+
+TERM = re.compile(r'\*\*([^*]+)\*\*<!-- term -->')
+
+
+def term_id(term): return 'term-' + re.sub(r'\W+', '-', term.lower()).strip('-')
+
+
+def with_terms(text: str) -> str:
+    "Markdown in which links arrive at the words that it defines"
+    return TERM.sub(lambda o: f'<dfn id="{term_id(o[1])}">{o[1]}</dfn>', text)
+
+
+def terms(text: str) -> dict:
+    "{word: the sentence that defines it} of a cell"
+    sentences = re.split(r'(?<=[.!?])[*"]?\s+|\n\n', text)
+    return {word: TERM.sub(r'*\1*', sentence).replace('\n', ' ') for sentence in sentences for word in TERM.findall(sentence)}
+
+
+def glossary_page(pages: dict) -> str:  # of {page: notebook}
+    "Markdown of every word that a chapter marks where it defines it"
+    found = [(word, sentence, page) for page, notebook in pages.items() for cell in notebook.cells
+             if cell.cell_type == 'markdown' for word, sentence in terms(cell.source).items()]
+    entries = (f'- [**{word}**](/{page}.html#{term_id(word)}): {sentence}' for word, sentence, page in sorted(found, key=lambda o: o[0].lower()))
+    return '\n'.join(['---\ntitle: Glossary\ntoc: false\n---\n', 'Each word with the sentence of the chapter that defines it.\n', *entries]) + '\n'
+
+
+def chapter_figures() -> str:
+    "A table of the chapters: words of prose, and exercises with the minutes that they name"
+    rows = ['| chapter | words | exercises | minutes |', '|---|---|---|---|']
+    for notebook in (o for o in notebooks if re.match(r'\d\d_', o.name) and o.parent.name == 'nbs'):
+        cells = without_answers(read_nb(notebook)).cells
+        words = sum(len(cell.source.split()) for cell in cells if cell.cell_type == 'markdown')
+        minutes = [o.minutes for o in read_exercises(read_nb(notebook), notebook.stem)]
+        rows.append(f'| [{title(notebook)}]({page_of(notebook)}.ipynb) | {words:,} | {len(minutes)} | {sum(minutes)} |')
+    return '\n'.join(rows)
+
+
+def teachers_page(file: Path) -> str: return relink(file.read_text(encoding='utf-8')).replace('<!-- chapters -->', chapter_figures())
+
+
 # --- the site
 
 # what scrolls can be reached by keyboard
@@ -248,6 +289,7 @@ def stage_pages(stage: Path):
     files = {'_quarto.yml': yaml.safe_dump(config),
              **{name: (root/'tools'/name).read_text(encoding='utf-8') for name in ('site.css', 'favicon.svg')},
              'leaderboard.md': leaderboard_page(root/'nbs/leaderboard.csv'), 'try.md': try_page.page(),
+             'teachers.md': teachers_page(root/'nbs/teachers.md'),
              **{name: (root/name).read_text(encoding='utf-8') for name in ('CONTRIBUTING.md', 'CHANGELOG.md')}}
     for module in modules(): files |= {f'api/{module}.md': relink(api_page(module)), f'source/{module}.md': source_page(module)}
     for name, text in files.items(): (stage/name).write_text(text, encoding='utf-8')
@@ -258,13 +300,14 @@ def stage_pages(stage: Path):
         copy.write_bytes(file.read_bytes())
 
     pages, reached = {page_of(o): without_answers(read_nb(o)) for o in notebooks}, set()
+    (stage/'glossary.md').write_text(glossary_page(pages), encoding='utf-8')
     for page, notebook in pages.items():
         PageOf()(notebook)
         store_figures(notebook, page, stage)
         reached |= {f'{page}#{name}' for cell in notebook.cells for name in re.findall(r'<a id="([^"]+)"', cell.source)}
     for page, notebook in pages.items():
         for cell in notebook.cells:
-            if cell.cell_type == 'markdown': cell.source = relink(cell.source, reached)
+            if cell.cell_type == 'markdown': cell.source = relink(with_terms(cell.source), reached)
             elif cell.cell_type == 'raw': cell.source = re.sub(r'^output-file:.*\n', '', cell.source, flags=re.M)  # not for smalldocs
         write_nb(notebook, stage/f'{page}.ipynb')
 
