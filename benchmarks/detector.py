@@ -136,9 +136,10 @@ def measured(detect, faces, side, make):
     return found, others, seconds
 
 
-def rows(name, fer, drawn):
+def rows(name, fer, drawn, only):
     detect = CONTESTANTS[name]
     for condition, side, faces, make in conditions(fer, drawn):
+        if only not in condition: continue
         found, others, seconds = measured(detect, faces, side, make)
         low, high = binomtest(found, len(faces)).proportion_ci(method='wilson')
         yield dict(detector=name, pictures=condition, n=len(faces), found=found/len(faces), low=low, high=high,
@@ -154,17 +155,19 @@ def main():
     parser.add_argument('--data', required=True, help="FER2013's archive or table")
     parser.add_argument('--faces', type=int, default=100)
     parser.add_argument('--contestants', nargs='+', default=list(CONTESTANTS), choices=CONTESTANTS)
+    parser.add_argument('--only', default='', metavar='TEXT', help='of the pasted faces, those in pictures whose name holds TEXT')
     parser.add_argument('--out', type=Path, help='CSV to write')
     args = parser.parse_args()
     from fer_teach.drawn import drawn_faces
     from fer_teach.readers import read_faces
     torch.set_num_threads(1)
     valid = read_faces(args.data).split('valid').pixels
-    fer = valid[np.random.default_rng(0).choice(len(valid), args.faces, replace=False)]
+    fer = valid[np.random.default_rng(0).choice(len(valid), args.faces, replace=False)].copy()
+    del valid
     drawn = drawn_faces(max(70, args.faces), 0, size=160).pixels[:args.faces]
     table = []
     for name in args.contestants:
-        for row in rows(name, fer, drawn):
+        for row in rows(name, fer, drawn, args.only):
             table.append(row)
             print(row, flush=True)
             if args.out: pd.DataFrame(table).to_csv(args.out, index=False, float_format='%.3f')

@@ -46,8 +46,8 @@ def shots(pictures,  # a picture in any form that `open_picture` takes, a folder
          ) -> Iterator:
     "The pictures in `pictures` one after the other, as `Shot`s"
     if isinstance(pictures, (str, Path)): yield from _shots_at(Path(pictures), every, skip or _refuse)
-    elif isinstance(pictures, Iterator): yield from _stream(pictures, every, skip)
     elif _is_picture(pictures): yield Shot('picture 0', pictures)
+    elif isinstance(pictures, Iterator): yield from _stream(pictures, every, skip)
     else:
         for i, o in enumerate(pictures):
             if isinstance(o, (str, Path)): yield from shots(o, every, skip)
@@ -190,7 +190,7 @@ def watch(pictures,  # as for `shots`
     for shot, found in _ahead(lambda o: crop_faces(o.picture, shape, crop, largest), shots(pictures, every, skip)):
         try: found = found.result()
         except FaceError as problem:
-            skip(shot.file, problem)
+            skip(shot.file, FaceError(str(problem).replace('this picture', shot.file, 1)))
             continue
         if not shot.frame: followed = Followed()
         numbers = followed.numbers(found.boxes)

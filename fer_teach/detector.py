@@ -95,7 +95,7 @@ def _moved(boxes, moves): return boxes + (boxes[:, 2:] - boxes[:, :2]).repeat(1,
 def detect_faces(picture: Image.Image,  # RGB, upright
                  smallest: int = 32,  # pixels of the smallest face looked for
                  step: float = .709,  # from one size of the picture to the next
-                 least: tuple = (.6, .7, .7),  # the score that each network must give
+                 least: tuple = (.5, .5, .5),  # the score that each network must give
                 ) -> tuple:  # boxes (n, 4): left, top, right, bottom in pixels, brow to chin; scores (n,), the highest first
     "Where faces are, at any turn up to about 40 degrees, and how sure the last network is"
     _, refine, settle = _stages()

@@ -165,7 +165,8 @@ def face_boxes(picture: Image.Image,  # RGB, upright
     "Where faces are that look roughly into the camera"
     scale = np.clip(max(picture.size), 320, 640)/max(picture.size)
     sides = [max(round(o*scale), 1) for o in picture.size]
-    small = ImageOps.expand(picture.resize(sides, Image.Resampling.BILINEAR), smallest, fill=(128,)*3)
+    small = ImageOps.autocontrast(picture.resize(sides, Image.Resampling.BILINEAR), preserve_tone=True)
+    small = ImageOps.expand(small, smallest, fill=(128,)*3)  # a face at the border needs something around it
     found = [(_framed((box - smallest)/scale), float(score)) for box, score in zip(*detect_faces(small, smallest))]
     found.sort(key=lambda o: o[0][0] - o[0][2])
     kept = [o for i, o in enumerate(found) if not any(_centre_within(o[0], other) for other, _ in found[:i])]

@@ -2,6 +2,7 @@
 import io
 import json
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -18,9 +19,13 @@ from fer_teach.recipes import Recipe
 from fer_teach.runs import load_emotions
 
 
+@cache
+def people(side, seed): return drawn_faces(70, seed, 'easy', size=side).pixels[:7]
+
+
 def scene(n=1, side=160, seed=3):
     "RGB pixels with `n` drawn faces in a row"
-    faces = drawn_faces(70, seed, 'easy', size=side).pixels[:n]
+    faces = people(side, seed)[:n]
     picture = np.full((2*side, (side + 60)*n + 60, 3), (90, 120, 150), np.uint8)
     for i, face in enumerate(faces):
         picture[side//2:side//2 + side, 60 + (side + 60)*i:60 + (side + 60)*i + side] = face[..., None]
@@ -43,7 +48,7 @@ def coloured():
     return replace(faces, pixels=pixels, regions=None, attributes=None)
 
 
-@pytest.mark.parametrize('size', (48, 96, 200))
+@pytest.mark.parametrize('size', (48, 96))
 def test_every_form_gets_the_same_answer(size, tmp_path):
     learn, faces = load_emotions(), drawn_faces(200, 5, size=size).pixels
     for i, face in enumerate(faces): Image.fromarray(face).save(tmp_path/f'{i}.png')
