@@ -232,6 +232,9 @@ def with_all_notebooks(config: dict) -> dict:
     return config
 
 
+def first_heading(notebook): return next(i for i, o in enumerate(notebook.cells) if o.source.startswith('## '))
+
+
 def stage_pages(stage: Path):
     "Everything that smalldocs needs, in one folder"
     for name in ('api', 'source', 'figures', 'try'): (stage/name).mkdir()
@@ -259,6 +262,7 @@ def stage_pages(stage: Path):
         for cell in notebook.cells:
             if cell.cell_type == 'markdown': cell.source = relink(cell.source, reached)
             elif cell.cell_type == 'raw': cell.source = re.sub(r'^output-file:.*\n', '', cell.source, flags=re.M)  # not for smalldocs
+        if page == 'index': notebook.cells.insert(first_heading(notebook), mk_cell(raw(try_page.home()), 'markdown'))
         write_nb(notebook, stage/f'{page}.ipynb')
 
 
