@@ -161,7 +161,7 @@ def how_good():
 <span>0 %</span><span style="left:100%">100 %</span>
 <span style="left:{100*a['majority']:.2f}%">always the same class</span><span style="left:{100*a['accuracy']:.2f}%">this network</span></div>
 
-| | |
+| what | figure |
 |---|---|
 | agrees with the label | {percent(a['accuracy'])} of {a['images']:,} photographs of faces that it was not trained on ({a['trained_on'].upper()}, {a['split']}) |
 | 95 % interval | {percent(low)} to {percent(high)} |
