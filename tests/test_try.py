@@ -237,7 +237,7 @@ def test_accessible(url, tab, scheme):
     import axe_playwright_python
     axe = (Path(axe_playwright_python.__file__).parent/'axe.min.js').read_text(encoding='utf-8')
     def faults():
-        found = tab.evaluate('() => axe.run("main")')['violations']
+        found = tab.evaluate('() => axe.run(document)')['violations']
         return [(o['id'], o['nodes'][0]['html'][:150], o['nodes'][0]['failureSummary']) for o in found if o['impact'] != 'minor']
     tab.emulate_media(color_scheme=scheme)
     for page in ('try.html', 'index.html'):

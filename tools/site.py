@@ -280,6 +280,9 @@ def with_all_notebooks(config: dict) -> dict:
     return config
 
 
+def first_heading(notebook): return next(i for i, o in enumerate(notebook.cells) if o.source.startswith('## '))
+
+
 def stage_pages(stage: Path):
     "Everything that smalldocs needs, in one folder"
     for name in ('api', 'source', 'figures', 'try'): (stage/name).mkdir()
@@ -309,6 +312,7 @@ def stage_pages(stage: Path):
         for cell in notebook.cells:
             if cell.cell_type == 'markdown': cell.source = relink(with_terms(cell.source), reached)
             elif cell.cell_type == 'raw': cell.source = re.sub(r'^output-file:.*\n', '', cell.source, flags=re.M)  # not for smalldocs
+        if page == 'index': notebook.cells.insert(first_heading(notebook), mk_cell(raw(try_page.home()), 'markdown'))
         write_nb(notebook, stage/f'{page}.ipynb')
 
 
@@ -319,10 +323,19 @@ def with_mathml(text: str) -> str:
                   lambda m: mathml(html.unescape(m[2]), display=m[1].replace('display', 'block')), text, flags=re.S)
 
 
+LANDMARKS = {'class="navbar ': 'Site', 'class="quarto-secondary-nav': 'Section', 'id="quarto-sidebar': 'Pages', 'class="page-navigation': 'Previous and next page'}
+
+
+def with_landmarks(text: str) -> str:
+    "A page whose parts for navigation have names, by which a screen reader tells them apart"
+    for start, name in LANDMARKS.items(): text = text.replace(f'<nav {start}', f'<nav aria-label="{name}" {start}')
+    return text
+
+
 def without_network(out: Path):
-    "Equations as MathML, no fonts from elsewhere, and a search that also works on files opened from disk"
+    "Equations as MathML, landmarks with names, no fonts from elsewhere, and a search that also works on files opened from disk"
     for page in out.rglob('*.html'):
-        text = with_mathml(page.read_text(encoding='utf-8'))
+        text = with_landmarks(with_mathml(page.read_text(encoding='utf-8')))
         page.write_text(re.sub(r'<a (href="#line-\d+")></a>', r'<a \1 tabindex="-1" aria-hidden="true"></a>', text), encoding='utf-8')
     for theme in out.glob('site_libs/themes/*.css'):
         theme.write_text(re.sub(r'@import url\([^)]*\);', '', theme.read_text(encoding='utf-8')), encoding='utf-8')

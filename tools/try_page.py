@@ -14,6 +14,7 @@ import sys
 import tarfile
 import urllib.request
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -58,22 +59,22 @@ def runtime():
     "The script that holds onnxruntime-web; None if it cannot be had"
     content = package()
     if content is None: return None
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        script, wasm = (archive.extractfile(o).read() for o in (SCRIPT, WASM))
-    script = script.decode().rpartition('//# sourceMappingURL')[0] or script.decode()
-    packed = base64.b64encode(gzip.compress(wasm, 6, mtime=0)).decode()
+    with tarfile.open(fileobj=io.BytesIO(content), mode='r|gz') as archive:  # one pass: it is large
+        found = {o.name: archive.extractfile(o).read() for o in archive if o.name in (SCRIPT, WASM)}
+    script = found[SCRIPT].decode().partition('//# sourceMappingURL')[0]
+    packed = base64.b64encode(gzip.compress(found[WASM], 6, mtime=0)).decode()
     return f'window.tryFiles = {{...window.tryFiles, script: {json.dumps(script)}, wasm: "{packed}"}}\n'
 
 
 @cache
 def model():
     "The ONNX file of the network, made anew when its weights or the code that exports them change"
-    import torch
-    from fer_teach import export
-    sources = [*sorted((export.SHIPPED/NETWORK).iterdir()), *(root/'fer_teach'/f'{o}.py' for o in ('export', 'learner', 'recipes', 'batches'))]
-    key = hashlib.sha256(b''.join(o.read_bytes() for o in sources) + torch.__version__.encode()).hexdigest()[:16]
-    file = cached(f'{NETWORK}-{key}.onnx')
-    if not file.exists(): export.export_onnx(NETWORK, file, force=True)
+    sources = [*sorted((root/'fer_teach/shipped'/NETWORK).iterdir()), *sorted((root/'fer_teach').glob('*.py'))]
+    state = b''.join(o.read_bytes() for o in sources) + metadata.version('torch').encode() + metadata.version('onnx').encode()
+    file = cached(f'{NETWORK}-{hashlib.sha256(state).hexdigest()[:16]}.onnx')
+    if not file.exists():
+        from fer_teach.export import export_onnx
+        export_onnx(NETWORK, file, force=True)
     return file.read_bytes()
 
 
@@ -160,7 +161,7 @@ def how_good():
 <span>0 %</span><span style="left:100%">100 %</span>
 <span style="left:{100*a['majority']:.2f}%">always the same class</span><span style="left:{100*a['accuracy']:.2f}%">this network</span></div>
 
-| | |
+| what | figure |
 |---|---|
 | agrees with the label | {percent(a['accuracy'])} of {a['images']:,} photographs of faces that it was not trained on ({a['trained_on'].upper()}, {a['split']}) |
 | 95 % interval | {percent(low)} to {percent(high)} |

@@ -247,6 +247,8 @@
       camera() { if (stream) { stop(); say('The camera is closed.') } else { notice.hidden = false; notice.querySelector('button').focus() } }}
     form.addEventListener('click', event => acts[event.target.closest('[data-do]')?.dataset.do]?.())
     faces.forEach(o => o.addEventListener('click', () => face(o)))
+    const first = faces[3].querySelector('img')  // until one is chosen, something to look at
+    first.decode().then(() => picture || canvas.getContext('2d').drawImage(first, 0, 0, canvas.width, canvas.height))
     $('[data-evidence]')?.addEventListener('change', () => picture && refresh())
     all('[data-frame]').forEach(o => o.addEventListener('input', () => {
       const v = name => Number($(`[data-frame=${name}]`).value), side = v('side')*Math.min(picture.width, picture.height)
