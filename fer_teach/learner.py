@@ -238,13 +238,18 @@ def train(faces: Faces,  # with train, valid and test splits
 
 def fit_run(faces: Faces, run: Run, checkpoint=None, resume: bool = False) -> FaceLearner:
     "The network of `run`, trained and judged on `faces`; `checkpoint` and `resume` are as for `train`"
+    learn = _fitted(faces, run, checkpoint, resume)
+    learn.seen = image_hashes(faces.split('train').pixels)
+    learn.judge(faces)
+    return learn
+
+def _fitted(faces, run, checkpoint, resume):
+    "The network of `run`, trained and not yet judged"
     faces.require_classes()
     kept = _checkpoint(faces, run, checkpoint, resume)
     with no_random(run.seed, reproducible=False):
         learn = _untrained(faces, run, load=not resume)
         fit_recipe(learn, kept)
-    learn.seen = image_hashes(faces.split('train').pixels)
-    learn.judge(faces)
     return learn
 
 @patch
