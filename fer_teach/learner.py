@@ -75,11 +75,12 @@ def face_loaders(faces: Faces,
                  batch_size: int = 64,
                  device=None) -> FaceLoaders:
     "fastai's loaders of the train and valid splits of `faces`"
-    tables = [PixelTable(faces.split(split), arch.channels, i) for i, split in enumerate(('train', 'valid'))]
+    device = torch.device(device or 'cpu')
+    tables = [PixelTable(faces.split(split), arch.channels, i).on(device) for i, split in enumerate(('train', 'valid'))]
     after = ([augment] if augment else []) + arch.transforms()
     train = FaceLoader(tables[0], bs=min(batch_size, len(tables[0])), shuffle=True, drop_last=True, num_workers=0, after_batch=after)
     valid = FaceLoader(tables[1], bs=4*batch_size, num_workers=0, after_batch=after)
-    return FaceLoaders(train, valid, device=torch.device(device or 'cpu'))
+    return FaceLoaders(train, valid, device=device)
 
 # %% ../nbs/24_learner.ipynb #loss-of
 def _loss(recipe, faces):

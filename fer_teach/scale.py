@@ -7,9 +7,9 @@ __all__ = ['SharedLoader', 'shared_norm', 'Together', 'ToldValues', 'among_many'
 
 # %% ../nbs/library/96_scale.ipynb #imports
 import math
+import multiprocessing
 import os
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -179,7 +179,8 @@ def start_processes(count: int,
     _require_accelerate()
     with tempfile.TemporaryDirectory() as folder:
         said, port = [Path(folder)/str(rank) for rank in range(count)], _free_port()
-        processes = [_start(arguments, rank, count, port, said[rank]) for rank in range(count)]
+        make = multiprocessing.get_context('fork' if sys.platform == 'linux' else 'spawn').Process  # a fork need not import torch again
+        processes = [make(target=_work, args=(arguments, rank, count, port, o)) for rank, o in enumerate(said)]
         codes = _watch(processes, patience)
         texts = [o.read_text(errors='replace') for o in said]
     if any(codes): raise _failure(codes, texts)
@@ -190,23 +191,29 @@ def _free_port():
         probe.bind(('127.0.0.1', 0))
         return probe.getsockname()[1]
 
-def _start(arguments, rank, count, port, said):
+def _work(arguments, rank, count, port, said):
+    "What each process does; its complaints go into the file `said`"
     place = dict(RANK=rank, LOCAL_RANK=rank, WORLD_SIZE=count, LOCAL_WORLD_SIZE=count, MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
-    threads = dict(OMP_NUM_THREADS=max(1, (os.cpu_count() or 1)//count))  # or they take the processors from each other
-    environment = os.environ | {name: str(o) for name, o in (place | threads).items()}
-    with open(said, 'wb') as errors: return subprocess.Popen([sys.executable, '-m', 'fer_teach', *arguments], env=environment, stderr=errors)
+    threads = max(1, (os.cpu_count() or 1)//count)  # or they take the processors from each other
+    os.environ |= {name: str(o) for name, o in (place | dict(OMP_NUM_THREADS=threads)).items()}
+    torch.set_num_threads(threads)
+    from fer_teach.cli import main
+    with open(said, 'w') as errors:
+        os.dup2(errors.fileno(), sys.stderr.fileno())
+        sys.exit(main(arguments))
 
 def _watch(processes, patience):
     "The exit code of each process; None for one that had to be ended because another had failed"
     until = math.inf
     try:
-        while None in (codes := [o.poll() for o in processes]) and time.monotonic() < until:
+        for o in processes: o.start()
+        while None in (codes := [o.exitcode for o in processes]) and time.monotonic() < until:
             if any(codes): until = min(until, time.monotonic() + patience)
             time.sleep(.1)
         return codes
     finally:
         for o in processes: o.kill()
-        for o in processes: o.wait()
+        for o in processes: o.join()
 
 def _failure(codes, texts):
     "What the user is told: who was killed, or what a process complained of that did not only miss another"

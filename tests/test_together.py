@@ -1,9 +1,11 @@
 "Several processes train as one: the same weights, one checkpoint, one sentence when one of them is killed, and any number may go on."
+import io
 import json
+import multiprocessing
 import os
-import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +15,14 @@ import torch.nn as nn
 from PIL import Image
 
 from fer_teach import callbacks, scale
-from fer_teach.core import FaceError
+from fer_teach.cli import main
+from fer_teach.core import FaceError, read_tensors
 from fer_teach.drawn import drawn_faces
 from fer_teach.recipes import Recipe
 from fer_teach.runs import load_emotions
 
 pytest.importorskip('accelerate')
-ROOT = Path(__file__).parent.parent
+
 
 
 def network(channels, classes):
@@ -43,14 +46,22 @@ def train_share(out, epochs, **recipe):
     Path(f'{out}.json').write_text(json.dumps(dict(weights=weights, history=[list(o) for o in learn.history], accuracy=learn.result.accuracy)))
 
 
+FORK = multiprocessing.get_context('forkserver')  # processes that start within milliseconds: all that is heavy is imported once
+FORK.set_forkserver_preload(['accelerate', 'fer_teach.cli', 'fer_teach.scale'])
+
+
+def in_place(place, asked):
+    os.environ |= {name: str(o) for name, o in place.items()}
+    torch.set_num_threads(1)
+    with redirect_stdout(io.StringIO()): train_share(**asked)
+
+
 def run_together(count, out, **asked):
-    code = 'import json, sys; from tests.test_together import train_share; train_share(sys.argv[1], **json.loads(sys.argv[2]))'
-    place = dict(WORLD_SIZE=count, LOCAL_WORLD_SIZE=count, MASTER_ADDR='127.0.0.1', MASTER_PORT=scale._free_port(), OMP_NUM_THREADS=1)
-    processes = []
-    for rank in range(count):
-        environment = os.environ | {name: str(o) for name, o in (place | dict(RANK=rank, LOCAL_RANK=rank)).items()}
-        processes.append(subprocess.Popen([sys.executable, '-c', code, out, json.dumps(asked)], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL))
-    assert [o.wait(240) for o in processes] == [0]*count
+    place = dict(WORLD_SIZE=count, LOCAL_WORLD_SIZE=count, MASTER_ADDR='127.0.0.1', MASTER_PORT=scale._free_port())
+    processes = [FORK.Process(target=in_place, args=(place | dict(RANK=o, LOCAL_RANK=o), dict(out=str(out), **asked))) for o in range(count)]
+    for o in processes: o.start()
+    for o in processes: o.join()
+    assert [o.exitcode for o in processes] == [0]*count
     return json.loads(Path(f'{out}.json').read_text())
 
 
@@ -87,25 +98,39 @@ def pictures(tmp_path_factory):
     return folder
 
 
+def command(folder, said, line):
+    "The command in `folder`; what it says goes into the file `said`"
+    os.chdir(folder)
+    with open(said, 'w') as file, redirect_stdout(file):
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        sys.exit(main(line.split()))
+
+
 def test_killed_and_resumed_by_another_number(tmp_path, pictures):
-    "The command's second process is killed after an epoch: all end with one sentence within 30 s, and one process goes on"
-    line = [sys.executable, '-m', 'fer_teach', 'learn']
-    begin = [*line, 'sequential', '--data', pictures, '--epochs', '40', '--out', 'run', '--processes', '2']
-    command = subprocess.Popen(begin, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not (tmp_path/'run.training.safetensors').exists():
-        assert command.poll() is None, command.communicate()
-        time.sleep(.05)
-    children = Path(f'/proc/{command.pid}/task/{command.pid}/children').read_text().split()
+    "The second process is killed after an epoch: all end with one sentence within 30 s, and one process goes on"
+    kept, said = tmp_path/'here'/'run.training.safetensors', tmp_path/'said'
+    kept.parent.mkdir()
+    first = FORK.Process(target=command, args=(kept.parent, said, f'learn sequential --data {pictures} --epochs 40 --out run --processes 2'))
+    first.start()
+    while not kept.exists():
+        assert first.exitcode is None, said.read_text()
+        time.sleep(.01)
+    children = Path(f'/proc/{first.pid}/task/{first.pid}/children').read_text().split()
     os.kill(int(children[1]), 9)
     start = time.monotonic()
-    said = command.communicate(timeout=60)[1]
-    assert time.monotonic() - start < 30 and command.returncode == 2
-    assert said == ('fer_teach: process 2 of 2 was ended by signal 9, and the others with it; '
-                    'the last complete epoch is kept: go on with fer_teach learn --resume run\n')
-    assert not any(Path(f'/proc/{o}').exists() for o in children) and [o.name for o in tmp_path.iterdir()] == ['run.training.safetensors']
-    done = subprocess.run([*line, '--resume', 'run'], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout.count('epoch ') < 40 and [o.name for o in tmp_path.iterdir()] == ['run']
-    assert load_emotions(tmp_path/'run').this_run.recipe.epochs == 40
+    first.join(60)
+    assert time.monotonic() - start < 30 and first.exitcode == 2
+    sentence, = (o for o in said.read_text().splitlines() if not o.startswith('epoch '))
+    assert sentence == ('fer_teach: process 2 of 2 was ended by signal 9, and the others with it; '
+                        'the last complete epoch is kept: go on with fer_teach learn --resume run')
+    assert not any(Path(f'/proc/{o}').exists() for o in children) and list(kept.parent.iterdir()) == [kept]
+    done = read_tensors(kept)[1]['epoch']
+    again = FORK.Process(target=command, args=(kept.parent, said, 'learn --resume run'))
+    again.start()
+    again.join()
+    assert again.exitcode == 0 and said.read_text().count('epoch ') == 40 - done
+    assert load_emotions(kept.with_name('run')).this_run.recipe.epochs == 40
 
 
 def test_what_one_complains_of(tmp_path):
