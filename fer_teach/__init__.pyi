@@ -269,6 +269,13 @@ from .runs import training_file as training_file
 from .runs import check_target as check_target
 from .runs import load_emotions as load_emotions
 from .runs import run_of as run_of
+from .scale import SharedLoader as SharedLoader
+from .scale import shared_norm as shared_norm
+from .scale import Together as Together
+from .scale import ToldValues as ToldValues
+from .scale import among_many as among_many
+from .scale import learn_together as learn_together
+from .scale import start_processes as start_processes
 from .scratch import QUICK as QUICK
 from .scratch import SEQUENTIAL as SEQUENTIAL
 from .scratch import CNN10 as CNN10

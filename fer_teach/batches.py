@@ -95,6 +95,15 @@ def set_split_idx(self: PixelTable, i: int):
     try: yield
     finally: self.split_idx = before
 
+# %% ../nbs/library/21_batches.ipynb #on-device
+@patch
+def on(self: PixelTable, device: torch.device):
+    "This table, with its images in the memory of `device` where they fit; those on the disk stay there"
+    if isinstance(self.x, torch.Tensor) and 4*self.x.nbytes < _room_on(device): return self.with_rows(self.x.to(device), self.y.to(device))
+    return self
+
+def _room_on(device): return torch.cuda.mem_get_info(device)[0] if device.type == 'cuda' else 0
+
 # %% ../nbs/library/21_batches.ipynb #augment
 class Augment(ItemTransform):
     "Random mirror, rotation, shift, zoom, shear and erased rectangle (Zhong et al., 2017) in a batch (n, channels, h, w), drawn anew for every image"

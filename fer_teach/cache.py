@@ -45,8 +45,7 @@ class MappedPixels(NDArrayOperatorsMixin):
         rows = self.rows[key]
         return MappedPixels(self.file, rows) if isinstance(rows, np.ndarray) else self.table[rows]
 
-    def __iter__(self):
-        for start in range(0, len(self), 1024): yield from self.table[self.rows[start:start + 1024]]
+    def __iter__(self): return (self.table[o] for o in self.rows)
 
     def __getattr__(self, name):
         if name.startswith('_'): raise AttributeError(name)  # what copies and pickles ask for

@@ -139,6 +139,7 @@ class KeepValues(Callback):
 class Checkpoint(Callback):
     "After every epoch, write all that is needed to go on into `file`; with `begun`, go on from there"
     order = 80
+    writes = True  # one of several processes does
     def __init__(self,
                  file,
                  begun: tuple | None = None,  # what `read_tensors` found in a checkpoint
@@ -156,6 +157,7 @@ class Checkpoint(Callback):
         _set_random(self.tensors)
 
     def after_epoch(self):
+        if not self.writes: return
         tensors = _random()
         tensors |= {f'model.{name}': o for name, o in self.model.state_dict().items()}
         for i, kept in self.opt.state_dict()['state'].items():

@@ -50,19 +50,26 @@ def _learn(arch: str = 'mini_xception',  # see fer_teach archs
            seed: _seed = 0,  # of the weights and the order of the faces
            pretrained: bool | None = None,  # begin with pretrained weights? As the recipe says by default
            device: str = None,  # cpu, cuda or mps; the best that there is by default
+           processes: int = 1,  # that train together, each with its share of every batch
            resume: Annotated[str, 'RUN'] = None,  # go on with a run that was cut off
            out: str = None,  # run folder; runs/<arch>-<classes>-<seed> by default
            force: bool = False,  # replace what is there
            quiet: bool = False):  # print the result only
     "train a network and judge it"
+    asked = locals()
     from pathlib import Path
     from fer_teach.core import FaceError
     from fer_teach.learn import learn_emotions
     if quiet: _hush()
+    from fer_teach.scale import among_many, learn_together, start_processes
     folder = Path(resume or out or f'runs/{arch}-{re.sub("[^a-z0-9]+", "_", classes.lower())}-{seed}')
     facts = dict(recipe=recipe, epochs=epochs, seed=seed, pretrained=pretrained, device=device)
-    try: learn = learn_emotions(arch, classes, data, **facts, out=folder, resume=resume, force=force)
+    teach = learn_together if among_many() else learn_emotions
+    try:
+        if processes != 1: return start_processes(processes, ['learn', *_as_typed(asked | dict(processes=1))])
+        learn = teach(arch, classes, data, **facts, out=folder, resume=resume, force=force)
     except (FaceError, KeyboardInterrupt) as problem: raise _with_advice(problem, folder) from None
+    if learn is None: return  # this process helped another
     _say_skipped(learn.skipped)
     _say(f'\n{learn.result!r}\n\nsaved in {folder}: {", ".join(sorted(o.name for o in folder.iterdir()))}')
 
@@ -71,10 +78,17 @@ def _hush():
     import logging
     logging.getLogger('fer_teach').setLevel(logging.WARNING)
 
+def _as_typed(options):
+    "The arguments that stand for `options`, whose first is a positional one"
+    arch, *more = options.items()
+    flags = [[f'--{name}'] if o is True else [f'--no-{name}'] if o is False else [f'--{name}', str(o)]
+             for name, o in more if o is not None and (name, o) not in (('force', False), ('quiet', False))]
+    return [arch[1], *sum(flags, [])]
+
 def _with_advice(problem, folder):
     "The same problem; if an epoch was kept in `folder`, with how to go on"
     from fer_teach.runs import training_file
-    if not training_file(folder).exists(): return problem
+    if not training_file(folder).exists() or 'go on with' in str(problem): return problem
     advice = f'the last complete epoch is kept: go on with fer_teach learn --resume {folder}'
     return type(problem)(f'{str(problem) or "stopped"}; {advice}')
 

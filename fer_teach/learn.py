@@ -34,16 +34,21 @@ def learn_emotions(arch='mini_xception',  # a name (see `list_archs`), an Arch, 
                    force: bool = False,  # replace an earlier run in `out`?
                   ) -> FaceLearner:  # fitted, with `result` of the test split
     "Train a network to tell expressions apart, and judge it; `FaceError` for anything that cannot work"
-    if resume is not None: return _resume(Path(resume).expanduser(), arch, data, device)
+    if resume is not None:
+        out = Path(resume).expanduser()
+        return _train_and_save(*_resumed(out, arch, data, device), out=out, resume=True)
+    if out is not None: _require_writable(out := check_target(Path(out).expanduser(), force))
+    facts = dict(epochs=epochs, seed=seed, pretrained=pretrained, device=device)
+    return _train_and_save(*_planned(arch, classes, data, recipe, **facts), out=out, force=force)
+
+def _planned(arch, classes, data, recipe, *, epochs, seed, **facts):
+    "The faces and the `Run` that `learn_emotions` is asked for"
     arch = find_arch(arch)
     chosen = arch.recipe(recipe) if epochs is None else arch.recipe(recipe).with_epochs(epochs)
     if data is None: chosen.require_classes(len(class_groups(classes, EMOTIONS[:7])))  # refused before anything is drawn
-    if out is not None: _require_writable(out := check_target(Path(out).expanduser(), force))
     faces = find_faces(data, seed)
     faces = faces.reduce(class_groups(classes, faces.vocab))
-    run = plan_run(faces, arch, recipe, epochs=epochs, seed=seed, pretrained=pretrained,
-                   data=_data_source(data), device=device)
-    return _train_and_save(faces, run, out=out, force=force)
+    return faces, plan_run(faces, arch, recipe, epochs=epochs, seed=seed, data=_data_source(data), **facts)
 
 def _require_writable(out):
     "`FaceError` before training if the folder `out` could not be made after it"
@@ -62,14 +67,15 @@ def _train_and_save(faces, run, *, out, force=False, resume=False):
 # %% ../nbs/library/92_learn.ipynb #resume
 def _data_source(data): return data if data is None or data == 'fer2013' else None if isinstance(data, Faces) else str(Path(data).resolve())
 
-def _resume(out, arch, data, device):
+def _resumed(out, arch, data, device):
+    "The faces and the `Run` of a training that was cut off"
     if (out/'model.json').exists(): raise FaceError(f'{out} is complete: there is nothing to resume')
     if not training_file(out).exists(): raise FaceError(f'there is no run to resume: {training_file(out)} does not exist')
     _, told = read_tensors(training_file(out))
     run = run_of(told.get('run'), training_file(out), None if isinstance(arch, str) else arch)
     faces = find_faces(run.data if data is None else data, run.seed)
     faces = faces.reduce(_groups_in(faces, run.classes))
-    return _train_and_save(faces, replace(run, device=device), out=out, resume=True)
+    return faces, replace(run, device=device)
 
 def _groups_in(faces, classes):
     "The `classes` of a run in the words of `faces`, which may have been reduced before"

@@ -75,11 +75,12 @@ def face_loaders(faces: Faces,
                  batch_size: int = 64,
                  device=None) -> FaceLoaders:
     "fastai's loaders of the train and valid splits of `faces`"
-    tables = [PixelTable(faces.split(split), arch.channels, i) for i, split in enumerate(('train', 'valid'))]
+    device = torch.device(device or 'cpu')
+    tables = [PixelTable(faces.split(split), arch.channels, i).on(device) for i, split in enumerate(('train', 'valid'))]
     after = ([augment] if augment else []) + arch.transforms()
     train = FaceLoader(tables[0], bs=min(batch_size, len(tables[0])), shuffle=True, drop_last=True, num_workers=0, after_batch=after)
     valid = FaceLoader(tables[1], bs=4*batch_size, num_workers=0, after_batch=after)
-    return FaceLoaders(train, valid, device=torch.device(device or 'cpu'))
+    return FaceLoaders(train, valid, device=device)
 
 # %% ../nbs/24_learner.ipynb #loss-of
 def _loss(recipe, faces):
@@ -238,13 +239,18 @@ def train(faces: Faces,  # with train, valid and test splits
 
 def fit_run(faces: Faces, run: Run, checkpoint=None, resume: bool = False) -> FaceLearner:
     "The network of `run`, trained and judged on `faces`; `checkpoint` and `resume` are as for `train`"
+    learn = _fitted(faces, run, checkpoint, resume)
+    learn.seen = image_hashes(faces.split('train').pixels)
+    learn.judge(faces)
+    return learn
+
+def _fitted(faces, run, checkpoint, resume):
+    "The network of `run`, trained and not yet judged"
     faces.require_classes()
     kept = _checkpoint(faces, run, checkpoint, resume)
     with no_random(run.seed, reproducible=False):
         learn = _untrained(faces, run, load=not resume)
         fit_recipe(learn, kept)
-    learn.seen = image_hashes(faces.split('train').pixels)
-    learn.judge(faces)
     return learn
 
 @patch

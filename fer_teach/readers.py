@@ -457,7 +457,8 @@ def find_faces(data=None,  # None: drawn faces; `Faces`; a path; or 'fer2013'
     "The faces that `data` stands for"
     if data is None: return drawn_faces(seed=seed)
     if isinstance(data, Faces): return data
-    return read_faces(_fer2013_path() if str(data) == 'fer2013' else data, seed=seed)
+    path = _fer2013_path() if str(data) == 'fer2013' else data
+    return read_faces(path, seed=seed, cache=os.environ.get('FER_TEACH_CACHE'))
 
 def _fer2013_path():
     named = os.environ.get('FER_TEACH_DATA')

@@ -1,4 +1,5 @@
 "Data larger than memory: under a limit that the table in memory breaks, the table on the disk is read, split, trained on, judged and audited."
+import importlib.util
 import io
 import resource
 import subprocess
@@ -8,16 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import torch.nn as nn
 from PIL import Image
 
-from fer_teach import cache, readers
+from fer_teach import batches, cache, readers
 from fer_teach.auditing import audit
+from fer_teach.callbacks import BFloat16
 from fer_teach.core import FaceError
 from fer_teach.data import data_fingerprint
 from fer_teach.drawn import drawn_faces
 from fer_teach.evaluation import evaluate
-from fer_teach.learner import train
+from fer_teach.leaderboard import read_leaderboard
+from fer_teach.learner import _callbacks, face_loaders, train
 from fer_teach.readers import read_faces
 from fer_teach.recipes import Arch, Recipe
 
@@ -122,12 +126,43 @@ def learn_within(file, kept, room):
 
 @pytest.mark.skipif(not Path('/proc/self/status').exists(), reason='this system does not tell how much memory a process holds')
 def test_under_a_limit(tmp_path):
-    "2,000 pictures are 154 MB; 100 MB of room are too few for the table in memory, and enough for the one on the disk"
+    "2,000 pictures are 154 MB, of which the table in memory holds three; 300 MB of room hold the batches of the one on the disk"
     write_zip(tmp_path/'faces.zip', 2000, 160)
     write_zip(tmp_path/'faces.zip.small', 200, 160)
-    code = 'import sys; from tests.test_scale import learn_within; learn_within(sys.argv[1], sys.argv[2] or None, 10**8)'
+    code = 'import sys; from tests.test_scale import learn_within; learn_within(sys.argv[1], sys.argv[2] or None, 3*10**8)'
     def within(kept): return subprocess.run([sys.executable, '-c', code, tmp_path/'faces.zip', kept], cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False)
     mapped, plain = within(tmp_path/'kept'), within('')
     assert mapped.returncode == 0, mapped.stderr
     assert 'judged 200 ' in mapped.stdout and float(mapped.stdout.split()[-1]) > .9
     assert plain.returncode and 'emory' in plain.stderr
+
+
+# --- where there is a graphics card
+
+def test_paths_of_a_graphics_card(both, monkeypatch):
+    "The table lies on a card with room, and nowhere else; bfloat16 is chosen where the card has it; a stand-in, since CI has no card"
+    here, there, _ = both
+    card = torch.device('meta')
+    monkeypatch.setattr(batches, '_room_on', lambda device: 10**9 if device == card else 0)
+    assert batches.PixelTable(here).on(card).x.device == card and batches.PixelTable(here).on(torch.device('cpu')).x.device.type == 'cpu'
+    assert isinstance(batches.PixelTable(there).on(card).x, batches.MappedImages)
+    assert all(o.dataset.x.device == card for o in face_loaders(here, tiny(48), device=card))
+    monkeypatch.setattr(batches, '_room_on', lambda device: 10**4)
+    assert batches.PixelTable(here).on(card).x.device.type == 'cpu'
+    for has in (True, False):
+        monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda including_emulation: has)
+        assert any(isinstance(o, BFloat16) for o in _callbacks(Recipe(), torch.device('cuda'))) == has
+
+
+def test_everything_in_order():
+    "The longest training first; what is judged on coarser classes belongs to its training"
+    spec = importlib.util.spec_from_file_location('everything', Path(__file__).parent.parent/'benchmarks'/'everything.py')
+    everything = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(everything)
+    jobs = everything.jobs_of(read_leaderboard())
+    assert jobs.seconds.is_monotonic_decreasing and not jobs.duplicated(everything.KEY).any() and (jobs.trained_on == '').all()
+    assert any(jobs.judge) and any(not o for o in jobs.judge)
+    line = everything.command_of(next(jobs[jobs.judge.astype(bool)].itertuples()), 'fer2013', Path('there'))
+    assert line[3] == 'benchmark' and ',' in line[line.index('--judge') + 1] and ' ' not in line[line.index('--classes') + 1]
+    job = next(jobs.itertuples())
+    assert everything.run(job, 'no/such', Path('there'), 1)[0] == 'not run'

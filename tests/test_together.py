@@ -1,0 +1,156 @@
+"Several processes train as one: the same weights, one checkpoint, one sentence when one of them is killed, and any number may go on."
+import io
+import json
+import multiprocessing
+import os
+import sys
+import time
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn as nn
+from PIL import Image
+
+from fer_teach import callbacks, scale
+from fer_teach.cli import main
+from fer_teach.core import FaceError, read_tensors
+from fer_teach.drawn import drawn_faces
+from fer_teach.recipes import Recipe
+from fer_teach.runs import load_emotions
+
+pytest.importorskip('accelerate')
+
+
+
+def network(channels, classes):
+    "Batch norm, with its momentum and its scale, and no bias before it, which nothing would pull anywhere"
+    return nn.Sequential(nn.Conv2d(channels, 8, 5, 2, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(4), nn.Flatten(), nn.Linear(8*5*5, classes))
+
+
+def train_share(out, epochs, **recipe):
+    "What each process does: train, note who writes checkpoints, and keep weights and history"
+    usual = callbacks.write_tensors
+
+    def noting(file, *args):
+        with open(f'{out}.log', 'a') as log: log.write(os.environ.get('RANK', '0'))
+        usual(file, *args)
+    callbacks.write_tensors = noting
+    recipe = Recipe(epochs=epochs, batch_size=32, augment={}, tta={}, precision='float32', **recipe)
+    teach = scale.learn_together if scale.among_many() else scale.learn_emotions
+    learn = teach(network, 7, drawn_faces(350), recipe, out=out, device='cpu')
+    if learn is None: return
+    weights = {name: o.numpy().tolist() for name, o in learn.model.state_dict().items()}
+    Path(f'{out}.json').write_text(json.dumps(dict(weights=weights, history=[list(o) for o in learn.history], accuracy=learn.result.accuracy)))
+
+
+FORK = multiprocessing.get_context('forkserver')  # processes that start within milliseconds: all that is heavy is imported once
+FORK.set_forkserver_preload(['accelerate', 'fer_teach.cli', 'fer_teach.scale'])
+
+
+def in_place(place, asked):
+    os.environ |= {name: str(o) for name, o in place.items()}
+    torch.set_num_threads(1)
+    with redirect_stdout(io.StringIO()): train_share(**asked)
+
+
+def run_together(count, out, **asked):
+    place = dict(WORLD_SIZE=count, LOCAL_WORLD_SIZE=count, MASTER_ADDR='127.0.0.1', MASTER_PORT=scale._free_port())
+    processes = [FORK.Process(target=in_place, args=(place | dict(RANK=o, LOCAL_RANK=o), dict(out=str(out), **asked))) for o in range(count)]
+    for o in processes: o.start()
+    for o in processes: o.join()
+    assert [o.exitcode for o in processes] == [0]*count
+    return json.loads(Path(f'{out}.json').read_text())
+
+
+def distance(first, second): return max(np.abs(np.array(first[name]) - np.array(second[name])).max() for name in first)
+
+
+@pytest.fixture(scope='module')
+def alone(tmp_path_factory): return run_together(1, tmp_path_factory.mktemp('alone')/'run', epochs=1, class_weights=True)
+
+
+@pytest.mark.parametrize('count', [2, 3])
+def test_same_weights(tmp_path, alone, count):
+    "32 images are shared as 16 and 16, or 11, 11 and 10; classes have weights, so that equal shares do not weigh the same"
+    found = run_together(count, tmp_path/'run', epochs=1, class_weights=True)
+    print(f'{count} processes: weights differ by {distance(found["weights"], alone["weights"]):.1e} at most')
+    assert distance(found['weights'], alone['weights']) < 1e-4
+    assert np.allclose(found['history'], alone['history'], atol=1e-4)
+
+
+def test_one_writes_and_all_stop_early(tmp_path):
+    "Averaged weights and a rate that shrinks follow the first process's validation; it alone writes"
+    asked = dict(epochs=6, ema=.9, patience=1, plateau=(1, .1), schedule='constant', lr=.05)
+    both, one = run_together(2, tmp_path/'both', **asked), run_together(1, tmp_path/'one', **asked)
+    assert len(both['history']) == len(one['history']) and (tmp_path/'both.log').read_text() == '0'*len(both['history'])
+    assert np.isfinite(both['history']).all() and (tmp_path/'both'/'model.json').exists()
+
+
+@pytest.fixture(scope='module')
+def pictures(tmp_path_factory):
+    folder, faces = tmp_path_factory.mktemp('faces'), drawn_faces(350)
+    for i, (pixels, name) in enumerate(zip(faces.pixels, faces.names)):
+        (folder/name).mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(folder/name/f'{i}.png')
+    return folder
+
+
+def command(folder, said, line):
+    "The command in `folder`; what it says goes into the file `said`"
+    os.chdir(folder)
+    with open(said, 'w') as file, redirect_stdout(file):
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        sys.exit(main(line.split()))
+
+
+def test_killed_and_resumed_by_another_number(tmp_path, pictures):
+    "The second process is killed after an epoch: all end with one sentence within 30 s, and one process goes on"
+    kept, said = tmp_path/'here'/'run.training.safetensors', tmp_path/'said'
+    kept.parent.mkdir()
+    first = FORK.Process(target=command, args=(kept.parent, said, f'learn sequential --data {pictures} --epochs 40 --out run --processes 2'))
+    first.start()
+    while not kept.exists():
+        assert first.exitcode is None, said.read_text()
+        time.sleep(.01)
+    children = Path(f'/proc/{first.pid}/task/{first.pid}/children').read_text().split()
+    os.kill(int(children[1]), 9)
+    start = time.monotonic()
+    first.join(60)
+    assert time.monotonic() - start < 30 and first.exitcode == 2
+    sentence, = (o for o in said.read_text().splitlines() if not o.startswith('epoch '))
+    assert sentence == ('fer_teach: process 2 of 2 was ended by signal 9, and the others with it; '
+                        'the last complete epoch is kept: go on with fer_teach learn --resume run')
+    assert not any(Path(f'/proc/{o}').exists() for o in children) and list(kept.parent.iterdir()) == [kept]
+    done = read_tensors(kept)[1]['epoch']
+    again = FORK.Process(target=command, args=(kept.parent, said, 'learn --resume run'))
+    again.start()
+    again.join()
+    assert again.exitcode == 0 and said.read_text().count('epoch ') == 40 - done
+    assert load_emotions(kept.with_name('run')).this_run.recipe.epochs == 40
+
+
+def test_what_one_complains_of(tmp_path):
+    "An error of any process is one sentence, without its process"
+    with pytest.raises(FaceError, match='^no/such/data does not exist: check the path$'):
+        scale.start_processes(2, ['learn', '--data', 'no/such/data', '--out', str(tmp_path/'run')])
+
+
+def test_too_many_processes(tmp_path):
+    with pytest.raises(FaceError, match='0 processes cannot train'): scale.start_processes(0, [])
+
+
+def test_norm_of_one_process(monkeypatch):
+    "Without others, the shared batch norm is PyTorch's, in value, gradient and running statistics"
+    monkeypatch.setattr('torch.distributed.all_reduce', lambda o: o)
+    for shape in ((6, 4), (6, 4, 5, 5)):
+        x = torch.randn(shape)
+        usual, shared = (dict(x=x.clone().requires_grad_(), m=torch.zeros(4), v=torch.ones(4), w=torch.rand(4), b=torch.rand(4)) for _ in range(2))
+        shared['w'], shared['b'] = usual['w'], usual['b']
+        found = [f(o['x'], o['m'], o['v'], o['w'], o['b'], True, .3, 1e-3) for f, o in ((torch.nn.functional.batch_norm, usual), (scale.shared_norm, shared))]
+        for y in found: (y*torch.arange(4.).view(1, -1, *[1]*(len(shape) - 2))).square().sum().backward()
+        assert torch.allclose(*found, atol=1e-5) and torch.allclose(usual['x'].grad, shared['x'].grad, atol=1e-3)
+        assert torch.allclose(usual['m'], shared['m'], atol=1e-6) and torch.allclose(usual['v'], shared['v'], atol=1e-5)
