@@ -20,10 +20,12 @@ from .fast import *
 from .reduction import *
 from .explainability import *
 from .grading import *
+from .failures import *
 from .archs import *
 from .cards import *
 from .runs import *
 from .learn import *
+from .detect import *
 from .benchmarking import *
 from .export import *
 from .app import *
