@@ -89,7 +89,7 @@ def test_course_comes_from_the_wheel(stranger, tmp_path):
     first = next(''.join(o['source']) for o in cells if o['id'] == 'environment')
     answer = 'def search_scores(found, planted): return 0, 0'
     done = run(stranger/'python', '-c', f'{first}\nimport numpy as np\n{answer}\ncheck("search-scores")', cwd=tmp_path)
-    assert re.fullmatch(r'Ready: Python [\d.]+, fer_teach [\d.]+\.\nWrong: `search_scores` is \(0, 0\).+\n', done.stdout), done.stdout + done.stderr
+    assert re.fullmatch(r'Ready: Python [\d.]+, fer_teach [\d.]+\.\nWrong: `search_scores` is \(0\.0, 0\.0\).+\n', done.stdout), done.stdout + done.stderr
 
 
 def test_importing_is_free(stranger, tmp_path):
