@@ -150,7 +150,8 @@ def _known(run, report):
     else: report(f'{arch.name} does not end in a mean over places and a linear layer, so the file gives probabilities but no evidence')
     about = dict(name=arch.name, labels=list(learn.vocab), outputs=outputs, size=arch.size, channels=arch.channels,
                  input=f'pixels: uint8 (n, {arch.channels}, {arch.size}, {arch.size}), 0 black to 255 white, one face filling each',
-                 trained_on=learn.this_run.data or 'drawn faces, or faces given as a table', fer_teach=__version__)
+                 trained_on=Path(learn.this_run.data or '').name or 'drawn faces, or a table of faces',  # whose path is nobody's business
+                 fer_teach=__version__)
     if len(outputs) > 1: about['evidence'] = 'the mean over the places, plus a bias, is the logit of the class for the face as it is'
     if _is_shipped(run): about['licence'] = metadata.metadata('fer_teach')['License']
     return graph, about | _scores(run, learn)

@@ -1,8 +1,6 @@
 "The page on which the network runs in the reader's browser: the same answers as Python, the camera, and nothing from outside."
 import importlib.util
 import io
-import shutil
-import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from fer_teach.drawn import drawn_faces
@@ -19,10 +18,6 @@ from fer_teach.runs import load_emotions
 ROOT = Path(__file__).parent.parent
 FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
 LIMIT = 60_000  # milliseconds for loading and the first answer on a busy machine
-CONFIG = """project: {type: website, resources: [try]}
-format: {html: {theme: {light: cosmo, dark: darkly}, css: site.css}}
-website: {title: fer_teach, favicon: favicon.svg, sidebar: {contents: [index.md, try.md, export.md]}}
-"""
 
 
 @pytest.fixture(scope='module')
@@ -37,7 +32,10 @@ def built(site_tool, folder):
     "A site of three pages: home with the small form, Try it, and the page that it links to"
     stage, out, pages = folder/'stage', folder/'below'/'site', site_tool.try_page
     (stage/'try').mkdir(parents=True)
-    texts = {'_quarto.yml': CONFIG, **{name: (ROOT/'tools'/name).read_text() for name in ('site.css', 'favicon.svg')},
+    config = yaml.safe_load((ROOT/'nbs/_quarto.yml').read_text())
+    config['project']['resources'] = ['try']
+    config['website']['sidebar']['contents'] = ['index.md', 'try.md', 'export.md']
+    texts = {'_quarto.yml': yaml.safe_dump(config), **{name: (ROOT/'tools'/name).read_text() for name in ('site.css', 'favicon.svg')},
              'try.md': pages.page(), 'export.md': '# Export\n',
              'index.md': f'# Home\n\n{site_tool.raw(pages.home())}'}
     for name, text in texts.items(): (stage/name).write_text(text)

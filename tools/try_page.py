@@ -41,8 +41,9 @@ def package():
     "The npm package as bytes, from the cache or the network; None if neither has it"
     file = cached(f'{PACKAGE}-{VERSION}.tgz')
     if not file.exists():
+        address = f'https://registry.npmjs.org/{PACKAGE}/-/{file.name}'
         try:
-            with urllib.request.urlopen(f'https://registry.npmjs.org/{PACKAGE}/-/{file.name}', timeout=60) as answer: content = answer.read()
+            with urllib.request.urlopen(address, timeout=60) as answer: content = answer.read()
         except OSError as problem:
             print(f'{PACKAGE} {VERSION} cannot be fetched ({problem}): the page Try it will say that it is missing')
             return None
@@ -89,10 +90,10 @@ def about():
 
 def files():
     "{name: content} of everything beside the page"
-    made = {name: (here/name).read_bytes() for name in ('try.js', 'try.css')}
-    made |= {'model.onnx': model(), 'model.js': f'window.tryFiles = {{...window.tryFiles, model: "{base64.b64encode(model()).decode()}"}}\n'.encode()}
+    own = {name: (here/name).read_bytes() for name in ('try.js', 'try.css')}
+    packed = f'window.tryFiles = {{...window.tryFiles, model: "{base64.b64encode(model()).decode()}"}}\n'
     script = runtime()
-    return made | ({'runtime.js': script.encode()} if script else {})
+    return own | {'model.onnx': model(), 'model.js': packed.encode()} | ({'runtime.js': script.encode()} if script else {})
 
 
 # --- the page
@@ -102,9 +103,11 @@ def drawn(n=20, seed=7):
     "(expression, pixels (size, size) for the network, pixels (192, 192) for the eye) of `n` drawn faces, the expressions in turn"
     from fer_teach.drawn import drawn_faces, paint_faces
     faces = drawn_faces(140, seed, 'easy', size=about()['size'])
-    rows = [np.flatnonzero(faces.attributes.emotion == faces.vocab[i % len(faces.vocab)])[i // len(faces.vocab)] for i in range(n)]
-    large, _ = paint_faces(faces.attributes.drop(columns='emotion').iloc[rows].assign(noise=0), 192, seed)
-    return [(faces.attributes.emotion[row], faces.pixels[row], face) for row, face in zip(rows, large)]
+    emotions, k = faces.attributes.emotion, len(faces.vocab)
+    rows = [np.flatnonzero(emotions == faces.vocab[i % k])[i // k] for i in range(n)]
+    smooth = faces.attributes.drop(columns='emotion').iloc[rows].assign(noise=0)
+    large, _ = paint_faces(smooth, 192, seed)
+    return [(emotions[row], faces.pixels[row], face) for row, face in zip(rows, large)]
 
 
 def as_url(pixels, kind, **options):
@@ -116,7 +119,8 @@ def as_url(pixels, kind, **options):
 def face_button(name, pixels, large):
     "A face to press: what the network gets, exactly, and what the reader sees"
     seen = f'<img src="{as_url(large, "WEBP", quality=80)}" width="56" height="56" alt="Drawn face: {name}">'
-    return f'<button type="button" class="try-face" aria-pressed="false" data-said="{name}" data-pixels="{as_url(pixels, "PNG", optimize=True)}">{seen}</button>'
+    exact = as_url(pixels, 'PNG', optimize=True)
+    return f'<button type="button" class="try-face" aria-pressed="false" data-said="{name}" data-pixels="{exact}">{seen}</button>'
 
 
 def megabytes(name): return f'{len(made()[name])/1e6:.1f}'
@@ -138,10 +142,10 @@ MISSING = ('<p class="try-missing"><strong>The network does not run in this copy
 def widget(name, faces):
     "The form `name`, page or home, with `faces` to choose from; a sentence instead where there is no runtime"
     if not is_whole(): return f'<link rel="stylesheet" href="try/try.css">{MISSING}'
-    told = {o: about()[o] for o in ('labels', 'size', 'channels', 'outputs')} | dict(
-        version=VERSION, wait=f'{float(megabytes("runtime.js")) + float(megabytes("model.js")):.0f} MB')
+    told = {o: about()[o] for o in ('labels', 'size', 'channels', 'outputs')} | dict(version=VERSION)
+    wait = sum(len(made()[o]) for o in ('runtime.js', 'model.js'))/1e6
     body = (here/f'{name}.html').read_text(encoding='utf-8')
-    for key, value in dict(faces=''.join(face_button(*o) for o in faces), wait=told['wait'], size=str(told['size'])).items(): body = body.replace(f'{{{key}}}', value)
+    body = body.replace('{faces}', ''.join(face_button(*o) for o in faces)).replace('{wait}', f'{wait:.0f} MB')
     return (f'<link rel="stylesheet" href="try/try.css"><div class="try-it" data-about="{html.escape(json.dumps(told))}">{body}'
             '<noscript><p>This needs JavaScript, which is switched off.</p></noscript></div><script src="try/try.js"></script>')
 
@@ -157,7 +161,8 @@ def how_good():
     best = max(a['recall'], key=a['recall'].get)
     marks = ''.join(f'<i class="try-{kind}" style="left:{100*o:.2f}%{more}"></i>' for kind, o, more in (
         ('majority', a['majority'], ''), ('interval', low, f';width:{100*(high - low):.2f}%'), ('accuracy', a['accuracy'], '')))
-    return f'''<div class="try-scale" role="img" aria-label="Accuracy {percent(a['accuracy'])}, between {percent(low)} and {percent(high)}; always the same class {percent(a['majority'])}">{marks}
+    said = f"Accuracy {percent(a['accuracy'])}, between {percent(low)} and {percent(high)}; always the same class {percent(a['majority'])}"
+    return f'''<div class="try-scale" role="img" aria-label="{said}">{marks}
 <span>0 %</span><span style="left:100%">100 %</span>
 <span style="left:{100*a['majority']:.2f}%">always the same class</span><span style="left:{100*a['accuracy']:.2f}%">this network</span></div>
 
