@@ -20,6 +20,7 @@ from .fast import *
 from .reduction import *
 from .explainability import *
 from .grading import *
+from .failures import *
 from .archs import *
 from .runs import *
 from .learn import *
