@@ -24,11 +24,12 @@ def dials_of(faces):
     thirds = dict(yaw=a.yaw.abs(), light=a.light_x.abs(), lines=a.age, blur=a.blur, noise=a.noise)
     pairs = {o: np.where(a[o] > 0, 'with', 'without') for o in ('glasses', 'beard', 'occlusion')}
     skin = np.where(a.skin < DARK, 'dark', 'light')
-    return {name: pd.qcut(o, 3, labels=['low', 'middle', 'high']) for name, o in thirds.items()} | pairs | dict(skin=skin)
+    cut = {name: pd.qcut(o, 3, labels=['low', 'middle', 'high']) for name, o in thirds.items()}
+    return cut | pairs | dict(skin=skin)
 
 
 def half_of_them(faces, rng):
-    "The same people, all of them for testing; glasses, beard and something in the way for half of them each"
+    "The same people, all for testing; glasses, beard and something in the way for half of them each"
     glasses, beard, occlusion = rng.random((3, len(faces))) < .5
     moved = repaint(faces, glasses=glasses*1., beard=beard*rng.random(len(faces)), occlusion=occlusion*1.)
     return replace(moved, usage=np.full(len(faces), 'test'))
@@ -65,16 +66,15 @@ def measured(seed, args):
     for arm, trained_on in {'all kinds': faces, 'dark skin rare': with_dark(faces, RARE, seed)}.items():
         start, learn = time.perf_counter(), train(trained_on, MINI_XCEPTION, seed=seed)
         result = evaluate(learn, test)
-        low, high = result.interval
         facts = dict(arm=arm, seed=seed, seconds=round(time.perf_counter() - start))
-        own = learn.result
-        rows.append(facts | dict(dial='faces like those of Training', group='all', images=len(own), accuracy=own.accuracy,
-                                 low=own.interval[0], high=own.interval[1]))
-        rows.append(facts | dict(dial='all', group='all', images=len(result), accuracy=result.accuracy, low=low, high=high))
+        for dial, found in {'faces like those of Training': learn.result, 'all': result}.items():
+            low, high = found.interval
+            rows.append(facts | dict(dial=dial, group='all', images=len(found), accuracy=found.accuracy, low=low, high=high))
         tests = compare_groups(result, groups)
         for (dial, group), o in accuracy_by(result, groups).iterrows():
-            rows.append(facts | dict(dial=dial, group=group) | o.to_dict() | dict(p=tests.p[dial], corrected=tests.corrected[dial]))
-        print(f'{arm}, seed {seed}: {result.accuracy:.3f} in {facts["seconds"]} s\n{tests.round(4).to_string()}', flush=True)
+            p = dict(p=tests.p[dial], corrected=tests.corrected[dial])
+            rows.append(facts | dict(dial=dial, group=group) | o.to_dict() | p)
+        print(f'{arm}, seed {seed}: {result.accuracy:.3f}\n{tests.round(4).to_string()}', flush=True)
     return rows
 
 

@@ -53,7 +53,7 @@ def accuracy_by(result: Result,
     return pd.DataFrame.from_dict(rows, orient='index').rename_axis(['dial', 'group'])
 
 def _checked(groups, n):
-    "Each column of groups as a categorical series without empty groups; `FaceError` where it does not fit `n` images"
+    "{dial: categorical series}, without empty groups; `FaceError` where one does not fit `n` images"
     columns = {dial: pd.Series(pd.Categorical(o)).cat.remove_unused_categories()
                for dial, o in groups.items()}
     for dial, o in columns.items():
@@ -64,7 +64,7 @@ def _checked(groups, n):
 
 # %% ../nbs/74_failures.ipynb #holm
 def holm(p_values) -> np.ndarray:  # (m,), in the same order
-    "p values of `m` questions asked at once, corrected so that the chance of any false alarm stays below the level (Holm, 1979)"
+    "p values of m questions, corrected so that any false alarm is as rare as the level says (Holm, 1979)"
     p = np.asarray(p_values, float)
     order = p.argsort()
     stepped = p[order]*np.arange(len(p), 0, -1)
@@ -75,8 +75,8 @@ def holm(p_values) -> np.ndarray:  # (m,), in the same order
 # %% ../nbs/74_failures.ipynb #compare-groups
 def compare_groups(result: Result,
                    groups: dict,  # {dial: the group of each image (n,)}
-                  ) -> pd.DataFrame:  # one row per dial: worst group, gap to the best, p, p corrected by `holm`
-    "Does the accuracy differ between the groups of each dial? The chi-squared test, corrected for the number of dials"
+                  ) -> pd.DataFrame:  # one row per dial: worst group, gap to the best, p, p by `holm`
+    "Whether accuracy differs between the groups of each dial: chi-squared tests, corrected"
     accuracy, rows = accuracy_by(result, groups).accuracy, {}
     for dial, members in groups.items():
         counts = pd.crosstab(np.asarray(members), result.right)
@@ -129,21 +129,25 @@ def _framing(x, shift):
 
 def _rotation(x, degrees):
     angle = math.radians(degrees)
-    maps = torch.tensor([[math.cos(angle), -math.sin(angle), 0], [math.sin(angle), math.cos(angle), 0]])
+    cos, sin = math.cos(angle), math.sin(angle)
+    maps = torch.tensor([[cos, -sin, 0], [sin, cos, 0]])
     return warped(x, maps.repeat(len(x), 1, 1))
 
 def _jpeg(x, quality):
     pictures = x.to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    return torch.from_numpy(np.stack([_stored(o, quality) for o in pictures])).permute(0, 3, 1, 2)
+    stored = np.stack([_stored(o, quality) for o in pictures])
+    return torch.from_numpy(stored).permute(0, 3, 1, 2)
 
 def _stored(pixels, quality):
     "Pixels (h, w, channels) after a JPEG was written and read"
     stream = io.BytesIO()
-    Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(stream, 'JPEG', quality=quality)
+    grey = pixels.shape[-1] == 1
+    Image.fromarray(pixels[..., 0] if grey else pixels).save(stream, 'JPEG', quality=quality)
     return np.asarray(Image.open(stream)).reshape(pixels.shape)
 
-_CHANGES = dict(light=_light, contrast=_contrast, gamma=_gamma, noise=_noise, blur=_blur, jpeg=_jpeg,
-                framing=_framing, rotation=_rotation, resolution=_resolution)
+_CHANGES = dict(
+    light=_light, contrast=_contrast, gamma=_gamma, noise=_noise, blur=_blur, jpeg=_jpeg,
+    framing=_framing, rotation=_rotation, resolution=_resolution)
 
 # %% ../nbs/74_failures.ipynb #corrupt
 def corrupt(faces: Faces,
@@ -160,14 +164,15 @@ def corrupt(faces: Faces,
     x = x.round().clamp(0, 255).to(torch.uint8)
     pixels = x[:, 0] if grey else x.permute(0, 2, 3, 1)
     moved = kind in ('framing', 'rotation')
-    return replace(faces, pixels=pixels.contiguous().numpy(), regions=None if moved else faces.regions)
+    regions = None if moved else faces.regions
+    return replace(faces, pixels=pixels.contiguous().numpy(), regions=regions)
 
 # %% ../nbs/74_failures.ipynb #robustness
 def robustness(learn,  # or another model that `evaluate` takes
                faces: Faces,
                kinds=tuple(CORRUPTIONS),
                split: str = 'test',
-              ) -> pd.DataFrame:  # columns kind, strength, images, accuracy, low, high; the first row is without corruption
+              ) -> pd.DataFrame:  # kind, strength, images, accuracy, low, high; first without corruption
     "The accuracy on one split, as it is and under each kind of corruption at each strength"
     part = faces.split(split)
     rows = [_robustness_row('none', 0, evaluate(learn, part, split))]
@@ -178,12 +183,13 @@ def robustness(learn,  # or another model that `evaluate` takes
 
 def _robustness_row(kind, strength, result):
     low, high = result.interval
-    return dict(kind=kind, strength=strength, images=len(result), accuracy=result.accuracy, low=low, high=high)
+    return dict(kind=kind, strength=strength, images=len(result),
+                accuracy=result.accuracy, low=low, high=high)
 
 # %% ../nbs/74_failures.ipynb #annotators
 def annotator_accuracy(votes: np.ndarray,  # (n, k): how many annotators chose each class
                       ) -> np.ndarray:  # (n,), in 0..1
-    "How often one annotator, left out in turn, names what most of the others name; of t tied classes each counts 1/t"
+    "How often one annotator names what most others name; of t tied classes each counts 1/t"
     right = np.zeros(len(votes))
     for c in range(votes.shape[1]):
         others = votes.astype(float)
