@@ -84,7 +84,7 @@ def _refuse_broken(path, names, skipped):
 
 # %% ../nbs/library/13_readers.ipynb #csv-columns
 CSV_EMOTIONS = ('angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral')  # what FER2013's CSV means by 0 to 6
-MAX_ROWS = 2**19  # of a table
+MAX_ROWS = 2**18  # of a table
 
 # %% ../nbs/library/13_readers.ipynb #parse-pixels
 def _parse_pixels(text, place, count):
