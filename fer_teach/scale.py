@@ -29,6 +29,7 @@ from .runs import training_file
 from .learn import _planned, _resumed, learn_emotions
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
+from fastai.torch_core import to_detach
 
 # %% ../nbs/library/96_scale.ipynb #shared-loader
 class SharedLoader(FaceLoader):
@@ -37,6 +38,7 @@ class SharedLoader(FaceLoader):
     agree = staticmethod(lambda numbers: numbers)
     def shuffle_fn(self, rows): return self.agree(torch.tensor(super().shuffle_fn(rows))).tolist()
     def create_batch(self, rows): return super().create_batch(rows[self.rank::self.count])
+    def to_detach(self, batch, cpu=True, gather=True): return to_detach(batch, cpu, gather=False)  # fastai would wait for what others do not send
 
 # %% ../nbs/library/96_scale.ipynb #shared-norm
 _batch_norm = F.batch_norm
@@ -98,7 +100,7 @@ class Together(Callback):
         self.learn.dl.rank, self.learn.dl.count, self.learn.dl.agree = self.rank, self.count, self.told
 
     def before_validate(self):
-        if self.rank: self.learn.dl = []  # the first process does it
+        self.learn.dl = [] if self.rank else self.dl.new(cls=SharedLoader)  # the first process does it, alone
 
     def after_loss(self):
         "Weigh the loss by this process's part of what the batch weighs in all, and report that of the whole batch"
