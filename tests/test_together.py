@@ -83,10 +83,10 @@ def test_same_weights(tmp_path, alone, count):
 
 def test_one_writes_and_all_stop_early(tmp_path):
     "Averaged weights and a rate that shrinks follow the first process's validation; it alone writes"
-    asked = dict(epochs=6, ema=.9, patience=1, plateau=(1, .1), schedule='constant', lr=.05)
+    asked = dict(epochs=12, ema=.9, patience=1, plateau=(1, .1), schedule='constant', lr=.05)
     both, one = run_together(2, tmp_path/'both', **asked), run_together(1, tmp_path/'one', **asked)
-    assert len(both['history']) == len(one['history']) and (tmp_path/'both.log').read_text() == '0'*len(both['history'])
-    assert np.isfinite(both['history']).all() and (tmp_path/'both'/'model.json').exists()
+    assert len(both['history']) == len(one['history']) < 12 and np.allclose(both['history'], one['history'], atol=1e-3)
+    assert (tmp_path/'both.log').read_text() == (tmp_path/'one.log').read_text() and (tmp_path/'both'/'model.json').exists()
 
 
 @pytest.fixture(scope='module')
@@ -111,7 +111,7 @@ def test_killed_and_resumed_by_another_number(tmp_path, pictures):
     "The second process is killed after an epoch: all end with one sentence within 30 s, and one process goes on"
     kept, said = tmp_path/'here'/'run.training.safetensors', tmp_path/'said'
     kept.parent.mkdir()
-    first = FORK.Process(target=command, args=(kept.parent, said, f'learn sequential --data {pictures} --epochs 40 --out run --processes 2'))
+    first = FORK.Process(target=command, args=(kept.parent, said, f'learn sequential --data {pictures} --epochs 12 --out run --processes 2'))
     first.start()
     while not kept.exists():
         assert first.exitcode is None, said.read_text()
@@ -129,8 +129,8 @@ def test_killed_and_resumed_by_another_number(tmp_path, pictures):
     again = FORK.Process(target=command, args=(kept.parent, said, 'learn --resume run'))
     again.start()
     again.join()
-    assert again.exitcode == 0 and said.read_text().count('epoch ') == 40 - done
-    assert load_emotions(kept.with_name('run')).this_run.recipe.epochs == 40
+    assert again.exitcode == 0 and said.read_text().count('epoch ') == 12 - done
+    assert load_emotions(kept.with_name('run')).this_run.recipe.epochs == 12
 
 
 def test_what_one_complains_of(tmp_path):
