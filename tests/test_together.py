@@ -50,15 +50,15 @@ FORK = multiprocessing.get_context('forkserver')  # processes that start within 
 FORK.set_forkserver_preload(['accelerate', 'fer_teach.cli', 'fer_teach.scale'])
 
 
-def in_place(place, asked):
+def in_place(place, function, asked):
     os.environ |= {name: str(o) for name, o in place.items()}
     torch.set_num_threads(1)
-    with redirect_stdout(io.StringIO()): train_share(**asked)
+    with redirect_stdout(io.StringIO()): function(**asked)
 
 
-def run_together(count, out, **asked):
+def run_together(count, out, function=train_share, **asked):
     place = dict(WORLD_SIZE=count, LOCAL_WORLD_SIZE=count, MASTER_ADDR='127.0.0.1', MASTER_PORT=scale._free_port())
-    processes = [FORK.Process(target=in_place, args=(place | dict(RANK=o, LOCAL_RANK=o), dict(out=str(out), **asked))) for o in range(count)]
+    processes = [FORK.Process(target=in_place, args=(place | dict(RANK=o, LOCAL_RANK=o), function, dict(out=str(out), **asked))) for o in range(count)]
     for o in processes: o.start()
     for o in processes: o.join()
     assert [o.exitcode for o in processes] == [0]*count
@@ -79,6 +79,20 @@ def test_same_weights(tmp_path, alone, count):
     print(f'{count} processes: weights differ by {distance(found["weights"], alone["weights"]):.1e} at most')
     assert distance(found['weights'], alone['weights']) < 1e-4
     assert np.allclose(found['history'], alone['history'], atol=1e-4)
+
+
+def train_real(out):
+    "A recipe of the library, with augmentation and dropout; keeps the interval of its accuracy"
+    teach = scale.learn_together if scale.among_many() else scale.learn_emotions
+    learn = teach('sequential', 4, drawn_faces(1400, difficulty='easy'), epochs=6, device='cpu')
+    if learn: Path(f'{out}.json').write_text(json.dumps(learn.result.interval))
+
+
+def test_accuracy_of_a_real_recipe(tmp_path):
+    "The intervals of one process and of two overlap, and both are far above chance"
+    (low, high), (other_low, other_high) = (run_together(o, tmp_path/str(o), function=train_real) for o in (1, 2))
+    print(f'one process {low:.3f} to {high:.3f}, two {other_low:.3f} to {other_high:.3f}')
+    assert low < other_high and other_low < high and min(low, other_low) > .35
 
 
 def test_one_writes_and_all_stop_early(tmp_path):
