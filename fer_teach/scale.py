@@ -29,6 +29,7 @@ from .runs import training_file
 from .learn import _planned, _resumed, learn_emotions
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
+from fastai.torch_core import to_detach
 
 # %% ../nbs/library/96_scale.ipynb #shared-loader
 class SharedLoader(FaceLoader):
@@ -37,6 +38,10 @@ class SharedLoader(FaceLoader):
     agree = staticmethod(lambda numbers: numbers)
     def shuffle_fn(self, rows): return self.agree(torch.tensor(super().shuffle_fn(rows))).tolist()
     def create_batch(self, rows): return super().create_batch(rows[self.rank::self.count])
+
+    def to_detach(self, batch, cpu=True, gather=True):
+        "Without what the others have: fastai would wait for them, and they do not send it"
+        return to_detach(batch, cpu, gather=False)
 
 # %% ../nbs/library/96_scale.ipynb #shared-norm
 _batch_norm = F.batch_norm
@@ -82,7 +87,8 @@ class Together(Callback):
         self.learn.add_cb(ToldValues(self.told))
 
     def before_fit(self):
-        if self.dls.train.bs < self.count: raise FaceError(f'a batch of {self.dls.train.bs} cannot be shared by {self.count} processes: start fewer')
+        size = self.dls.train.bs
+        if size < self.count: raise FaceError(f'a batch of {size} cannot be shared by {self.count} processes: start fewer')
         for callback in self.learn.cbs:
             if isinstance(callback, Checkpoint): callback.writes = not self.rank
         if self.rank: self.learn.logger = lambda *_: None
@@ -98,7 +104,7 @@ class Together(Callback):
         self.learn.dl.rank, self.learn.dl.count, self.learn.dl.agree = self.rank, self.count, self.told
 
     def before_validate(self):
-        if self.rank: self.learn.dl = []  # the first process does it
+        self.learn.dl = [] if self.rank else self.dl.new(cls=SharedLoader)  # the first process does it, alone
 
     def after_loss(self):
         "Weigh the loss by this process's part of what the batch weighs in all, and report that of the whole batch"
@@ -179,7 +185,8 @@ def start_processes(count: int,
     _require_accelerate()
     with tempfile.TemporaryDirectory() as folder:
         said, port = [Path(folder)/str(rank) for rank in range(count)], _free_port()
-        make = multiprocessing.get_context('fork' if sys.platform == 'linux' else 'spawn').Process  # a fork need not import torch again
+        how = 'fork' if sys.platform == 'linux' else 'spawn'  # a fork need not import torch again
+        make = multiprocessing.get_context(how).Process
         processes = [make(target=_work, args=(arguments, rank, count, port, o)) for rank, o in enumerate(said)]
         codes = _watch(processes, patience)
         texts = [o.read_text(errors='replace') for o in said]
@@ -193,9 +200,10 @@ def _free_port():
 
 def _work(arguments, rank, count, port, said):
     "What each process does; its complaints go into the file `said`"
-    place = dict(RANK=rank, LOCAL_RANK=rank, WORLD_SIZE=count, LOCAL_WORLD_SIZE=count, MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
     threads = max(1, (os.cpu_count() or 1)//count)  # or they take the processors from each other
-    os.environ |= {name: str(o) for name, o in (place | dict(OMP_NUM_THREADS=threads)).items()}
+    place = dict(RANK=rank, LOCAL_RANK=rank, WORLD_SIZE=count, LOCAL_WORLD_SIZE=count,
+                 MASTER_ADDR='127.0.0.1', MASTER_PORT=port, OMP_NUM_THREADS=threads)
+    os.environ |= {name: str(o) for name, o in place.items()}
     torch.set_num_threads(threads)
     from fer_teach.cli import main
     with open(said, 'w') as errors:
@@ -217,8 +225,9 @@ def _watch(processes, patience):
 
 def _failure(codes, texts):
     "What the user is told: who was killed, or what a process complained of that did not only miss another"
-    for rank, code in enumerate(codes):
-        if code and code < 0: return FaceError(f'process {rank + 1} of {len(codes)} was ended by signal {-code}, and the others with it')
+    if killed := [i for i, o in enumerate(codes) if o and o < 0]:
+        place, number = f'{killed[0] + 1} of {len(codes)}', -codes[killed[0]]
+        return FaceError(f'process {place} was ended by signal {number}, and the others with it')
     lines = [text.strip().splitlines()[-1] if code and text.strip() else '' for code, text in zip(codes, texts)]
     told = sorted(filter(None, lines), key=lambda o: 'another process of this' in o)
     return FaceError(told[0].removeprefix('fer_teach: ') if told else f'a process ended with {max(filter(None, codes))}')
