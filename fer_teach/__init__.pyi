@@ -217,13 +217,13 @@ from .pictures import picture_pixels as picture_pixels
 from .pictures import read_image as read_image
 from .pictures import grey_or_rgb as grey_or_rgb
 from .pictures import open_picture as open_picture
-from .pictures import as_faces as as_faces
-from .pictures import face_pixels as face_pixels
 from .pictures import face_boxes as face_boxes
 from .pictures import is_cropped as is_cropped
 from .pictures import cut_out as cut_out
 from .pictures import Crops as Crops
 from .pictures import crop_faces as crop_faces
+from .pictures import as_faces as as_faces
+from .pictures import face_pixels as face_pixels
 from .progress import course_status as course_status
 from .progress import run_copy as run_copy
 from .progress import status_table as status_table

@@ -13,7 +13,7 @@ import torch
 import torch.nn as nn
 from PIL import Image
 
-from fer_teach import batches, cache, readers
+from fer_teach import batches, cache, files, readers
 from fer_teach.auditing import audit
 from fer_teach.callbacks import BFloat16
 from fer_teach.core import FaceError
@@ -93,7 +93,7 @@ def test_tables_and_archives(both, tmp_path, monkeypatch):
 
 
 def test_limits_are_higher(both, tmp_path, monkeypatch):
-    monkeypatch.setattr(readers, 'MAX_FILES', 100)
+    monkeypatch.setattr(files, 'MAX_FILES', 100)
     with pytest.raises(FaceError, match='more than 100 files'): read_faces(both[2])
     assert len(read_faces(both[2], cache=tmp_path)) == 210
 
