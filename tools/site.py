@@ -320,7 +320,12 @@ def with_mathml(text: str) -> str:
     "A page with its equations as MathML, which needs no script"
     text = re.sub(r'<(?:link|script)[^>]*/katex@[^>]*>(?:</script>)?', '', text)
     return re.sub(r'<span class="math (inline|display)">\\[(\[](.*?)\\[)\]]</span>',
-                  lambda m: mathml(html.unescape(m[2]), display=m[1].replace('display', 'block')), text, flags=re.S)
+                  lambda m: _formula(html.unescape(m[2]), m[1]), text, flags=re.S)
+
+def _formula(text, place):
+    "A formula as MathML; one with a line of its own can be scrolled where the page is narrow"
+    shown = mathml(text, display=place.replace('display', 'block'))
+    return f'<span class="formula" tabindex="0">{shown}</span>' if place == 'display' else shown
 
 
 LANDMARKS = {'class="navbar ': 'Site', 'class="quarto-secondary-nav': 'Section', 'id="quarto-sidebar': 'Pages', 'class="page-navigation': 'Previous and next page'}
