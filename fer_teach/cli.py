@@ -260,7 +260,8 @@ def _benchmark(name: str,  # see fer_teach archs
     "measure a network or baseline, a leaderboard row per seed"
     from fer_teach.benchmarking import benchmark
     if quiet: _hush()
-    benchmark(name, classes, data, recipe, epochs, images, seeds, note, out, keep, judge)
+    benchmark(name, classes=classes, data=data, recipe=recipe, epochs=epochs, images=images, seeds=seeds,
+              note=note, file=out, keep=keep, judge=judge)
 
 _SHOWN = ('method recipe classes trained_on data accuracy low high clean_accuracy macro_f1 published '
           'seed epochs seconds').split()

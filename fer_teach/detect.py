@@ -25,7 +25,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from .core import FaceError, shown
 from .pictures import crop_faces, open_picture
-from .readers import IMAGE_TYPES
+from .files import IMAGE_TYPES
 from .runs import load_emotions
 from fastai.learner import Learner
 

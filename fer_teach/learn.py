@@ -18,7 +18,6 @@ from .learner import FaceLearner, fit_run
 from .baselines import FittedBaseline, find_baseline, fit_baseline
 from .archs import ALL_BASELINES, find_arch
 from .runs import check_target, run_of, training_file
-from fastai.learner import Learner
 
 # %% ../nbs/library/92_learn.ipynb #learn-emotions
 def learn_emotions(arch='mini_xception',  # a name (see `list_archs`), an Arch, or a callable (channels, classes) -> nn.Module

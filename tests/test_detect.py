@@ -14,7 +14,6 @@ from PIL import Image
 from fer_teach.cli import main
 from fer_teach.core import FaceError
 from fer_teach.detect import FACE_COLUMNS, Followed, detect_emotions, shots, watch
-from fer_teach.drawn import drawn_faces
 from fer_teach.runs import load_emotions
 
 from tests.test_pictures import scene

@@ -2,7 +2,6 @@
 import json
 import os
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -38,10 +37,9 @@ def test_fer2013_counts(fer2013):
 def test_fer2013_is_learned(fer2013, tmp_path):
     from fer_teach.runs import load_emotions
     from fer_teach.learn import learn_emotions
-    some = fer2013[(fer2013.usage != 'train') | (np.arange(len(fer2013)) % 3 == 0)]
-    learn = learn_emotions('mini_xception', 7, data=some, epochs=1, seed=0)
-    assert learn.result.accuracy > learn.result.majority + .03
-    assert len(learn.result) == 3589 and 0 < (~learn.result.clean).sum() < 288
+    learn = learn_emotions('mini_xception', 7, data=fer2013, epochs=1, seed=0)
+    assert learn.result.accuracy > learn.result.majority + .1
+    assert len(learn.result) == 3589 and (~learn.result.clean).sum() == 288
     learn.save_emotions(tmp_path/'run1')
     Image.fromarray(fer2013.pixels[0]).save(tmp_path/'face.png')
     name, probabilities = load_emotions(tmp_path/'run1').predict_emotion(tmp_path/'face.png')

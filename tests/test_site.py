@@ -1,22 +1,15 @@
 "The docs site, built by its one command and read in headless Chromium as a stranger would."
 import html
-import importlib.util
-import os
 import re
-import shutil
 import subprocess
 import sys
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
 import pytest
 from conftest import lines_of
+from tests.pages import ROOT, chromium_with, load_site_tool, new_page, served
 
-ROOT = Path(__file__).parent.parent
-FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
 LINKS = """() => ({
   links: [...document.querySelectorAll('a[href]')].map(o => [o.href, o.innerText.trim()]),
   ids: [...document.querySelectorAll('[id]')].map(o => o.id),
@@ -29,11 +22,7 @@ OVERFLOW = """() => [...document.querySelectorAll('body *')].filter(o => {
 
 
 @pytest.fixture(scope='module')
-def site_tool():
-    spec = importlib.util.spec_from_file_location('site_tool', ROOT/'tools'/'site.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def site_tool(): return load_site_tool()
 
 
 @pytest.fixture(scope='module')
@@ -47,44 +36,25 @@ def built(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def url(built):
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *args): pass
-    with ThreadingHTTPServer(('127.0.0.1', 0), partial(Quiet, directory=str(built))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f'http://127.0.0.1:{server.server_port}/'
-        server.shutdown()
+    with served(built) as address: yield address
 
 
 @pytest.fixture(scope='module')
 def browser(chromium):
-    from playwright.sync_api import sync_playwright
-    with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield opened
-        opened.close()
+    with chromium_with(chromium) as opened: yield opened
 
 
 @pytest.fixture
 def tab(browser):
     "A page that remembers what went wrong in it"
-    context = browser.new_context(viewport=dict(width=1360, height=900), color_scheme='light')
-    page = context.new_page()
-    page.wrong = []
-    page.on('console', lambda o: o.type == 'error' and page.wrong.append(o.text))
-    page.on('pageerror', lambda o: page.wrong.append(str(o)))
-    page.on('requestfailed', lambda o: 'ERR_ABORTED' in o.failure or page.wrong.append(f'{o.url}: {o.failure}'))  # aborted: left the page
-    page.on('response', lambda o: o.status >= 400 and page.wrong.append(f'{o.url} {o.status}'))
-    page.on('request', lambda o: o.url.startswith(('http://127.0.0.1', 'file:', 'data:')) or page.wrong.append(f'{o.url} is not here'))
-    yield page
-    context.close()
+    with new_page(browser, 1360, 900) as page:
+        page.on('requestfailed', lambda o: 'ERR_ABORTED' in o.failure or page.wrong.append(f'{o.url}: {o.failure}'))  # aborted: left the page
+        page.on('response', lambda o: o.status >= 400 and page.wrong.append(f'{o.url} {o.status}'))
+        page.on('request', lambda o: o.url.startswith(('http://127.0.0.1', 'file:', 'data:')) or page.wrong.append(f'{o.url} is not here'))
+        yield page
 
 
 def names(built): return sorted(str(o.relative_to(built)) for o in built.rglob('*.html'))
-
-def kinds(built):
-    "Every page but the sources, of which two stand for all: they differ in nothing but their code"
-    source = [o for o in names(built) if o.startswith('source/')]
-    return [o for o in names(built) if o not in source[2:]]
 
 
 def test_every_notebook_has_its_page_and_place(built, site_tool):
@@ -176,7 +146,7 @@ def test_dark_mode_switches_and_stays(url, tab):
 
 def test_nothing_overflows_on_a_phone(built, url, tab):
     tab.set_viewport_size(dict(width=390, height=844))
-    for name in kinds(built):
+    for name in names(built):
         tab.goto(url + name)
         assert tab.evaluate(OVERFLOW) == [], name
         assert tab.evaluate('document.documentElement.scrollWidth') <= 390, name
@@ -198,7 +168,7 @@ def serious(tab, address, **options):
 def test_every_page_is_accessible(built, url, tab):
     "Everything but colours, which are the same everywhere and take long"
     rules = {'color-contrast': dict(enabled=False)}
-    assert {name: o for name in kinds(built) if (o := serious(tab, url + name, rules=rules))} == {}
+    assert {name: o for name in names(built) if (o := serious(tab, url + name, rules=rules))} == {}
 
 
 @pytest.mark.parametrize('scheme', ['light', 'dark'])

@@ -1,9 +1,5 @@
 "The page on which the network runs in the reader's browser: the same answers as Python, the camera, and nothing from outside."
-import importlib.util
 import io
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +10,13 @@ from PIL import Image
 from fer_teach.drawn import drawn_faces
 from fer_teach.pictures import as_faces
 from fer_teach.runs import load_emotions
+from tests.pages import ROOT, chromium_with, load_site_tool, new_page, served
 
-ROOT = Path(__file__).parent.parent
-FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
 LIMIT = 60_000  # milliseconds for loading and the first answer on a busy machine
 
 
 @pytest.fixture(scope='module')
-def site_tool():
-    spec = importlib.util.spec_from_file_location('site_tool', ROOT/'tools'/'site.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def site_tool(): return load_site_tool()
 
 
 def built(site_tool, folder):
@@ -54,20 +45,10 @@ def site(site_tool, tmp_path_factory):
     return built(site_tool, tmp_path_factory.mktemp('try'))
 
 
-def serve(folder):
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *args): pass
-    server = ThreadingHTTPServer(('127.0.0.1', 0), partial(Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
-
-
 @pytest.fixture(scope='module')
 def url(site):
     "The site below a subpath of its server"
-    with serve(site.parent) as server:
-        yield f'http://127.0.0.1:{server.server_port}/site/'
-        server.shutdown()
+    with served(site.parent) as address: yield f'{address}site/'
 
 
 @pytest.fixture(scope='module')
@@ -83,26 +64,16 @@ def film(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def browser(chromium, film):
-    from playwright.sync_api import sync_playwright
-    with sync_playwright() as play:
-        camera = ['--use-fake-device-for-media-stream', f'--use-file-for-fake-video-capture={film}']
-        opened = play.chromium.launch(executable_path=chromium, args=FLAGS + camera)
-        yield opened
-        opened.close()
+    camera = ['--use-fake-device-for-media-stream', f'--use-file-for-fake-video-capture={film}']
+    with chromium_with(chromium, *camera) as opened: yield opened
 
 
 @pytest.fixture
 def tab(browser):
     "A page that remembers what went wrong, and what it asked for"
-    context = browser.new_context(viewport=dict(width=1280, height=900), color_scheme='light')
-    page = context.new_page()
-    page.set_default_timeout(LIMIT)
-    page.wrong, page.asked = [], []
-    page.on('console', lambda o: o.type == 'error' and page.wrong.append(o.text))
-    page.on('pageerror', lambda o: page.wrong.append(str(o)))
-    page.on('request', lambda o: page.asked.append(o.url))
-    yield page
-    context.close()
+    with new_page(browser, 1280, 900) as page:
+        page.set_default_timeout(LIMIT)
+        yield page
     outside = [o for o in page.asked if not o.startswith(('http://127.0.0.1', 'file:', 'data:', 'blob:'))]
     assert outside == [] and page.wrong == []
 
@@ -262,7 +233,7 @@ def test_says_so_where_the_runtime_is_missing(site_tool, tmp_path, tab, monkeypa
 
 def test_package_is_fetched_once_and_proven(site_tool, tmp_path, monkeypatch):
     pages = site_tool.try_page
-    monkeypatch.setenv('FER_TEACH_CACHE', str(tmp_path))
+    monkeypatch.setenv('FER_TEACH_DOWNLOADS', str(tmp_path))
     def nowhere(*args, **kwargs): raise OSError('no network')
     monkeypatch.setattr(pages.urllib.request, 'urlopen', nowhere)
     assert pages.package() is None and list(tmp_path.iterdir()) == []

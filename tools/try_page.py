@@ -1,6 +1,6 @@
 """The page on which the network that comes along runs in the reader's browser: its text, and the files it loads when asked to.
 
-The runtime is onnxruntime-web from npm, fetched once into a cache (FER_TEACH_CACHE, by default ~/.cache/fer_teach). Without
+The runtime is onnxruntime-web from npm, fetched once into a cache (FER_TEACH_DOWNLOADS, by default ~/.cache/fer_teach). Without
 network and cache the page is built all the same, and says what is missing.
 """
 import base64
@@ -30,7 +30,7 @@ SCRIPT, WASM = 'package/dist/ort.wasm.bundle.min.mjs', 'package/dist/ort-wasm-si
 
 
 def cached(name):
-    folder = Path(os.environ.get('FER_TEACH_CACHE') or Path.home()/'.cache/fer_teach')
+    folder = Path(os.environ.get('FER_TEACH_DOWNLOADS') or Path.home()/'.cache/fer_teach')
     folder.mkdir(parents=True, exist_ok=True)
     return folder/name
 
