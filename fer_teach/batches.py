@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import torch.nn.functional as F
-from fastcore.basics import patch
+from fastcore.basics import patch, store_attr
 from fastcore.foundation import L
 from fasttransform import ItemTransform
 from .core import FaceError, unknown
@@ -106,21 +106,26 @@ def _room_on(device): return torch.cuda.mem_get_info(device)[0] if device.type =
 
 # %% ../nbs/library/21_batches.ipynb #augment
 class Augment(ItemTransform):
-    "Random mirror, rotation, shift, zoom, shear and erased rectangle (Zhong et al., 2017) in a batch (n, channels, h, w), drawn anew for every image"
+    "Random geometry, light and damage in a batch (n, channels, h, w) of bytes, drawn anew for every image"
     split_idx = 0  # only while training
     def __init__(self, flip: bool = False,  # mirror half of the images?
                  rotation: float = 0,  # degrees, to either side
                  shift: float = 0,  # share of the width and height
                  zoom: float = 0,  # share, in and out, the same for both axes
                  shear: float = 0,  # degrees
+                 contrast: float = 0,  # grey values are spread about their mean by exp(-contrast) to exp(contrast)
+                 light: float = 0,  # share of the range of grey values that is added or taken away
+                 noise: float = 0,  # highest standard deviation of Gaussian noise, as a share of that range
                  erase: float = 0):  # share of the images in which a rectangle is filled with the mean
-        self.flip, self.rotation, self.shift, self.zoom, self.shear, self.erase = flip, rotation, shift, zoom, shear, erase
+        store_attr()
 
     def encodes(self, batch):
         x, *y = batch
         if any((self.rotation, self.shift, self.zoom, self.shear)):
             x = warped(x.float(), self.matrices(len(x)).to(x.device))
         else: x = self.mirrored(x)
+        if self.contrast or self.light: x = self.lit(x.float())
+        if self.noise: x = self.noisy(x.float())
         return (self.erased(x) if self.erase else x, *y)
 
     def mirrored(self, x):
@@ -143,6 +148,23 @@ def matrices(self: Augment, n: int) -> torch.Tensor:
     first = torch.stack([scale*angle.cos()*side, scale*-(angle + shear).sin(), 2*spread(self.shift)], 1)
     second = torch.stack([scale*angle.sin()*side, scale*(angle + shear).cos(), 2*spread(self.shift)], 1)
     return torch.stack([first, second], 1)
+
+def _spread(n: int, limit: float, device) -> torch.Tensor:
+    "`n` random numbers (n, 1, 1, 1) from -limit to limit"
+    return ((torch.rand(n, 1, 1, 1)*2 - 1)*limit).to(device)
+
+@patch
+def lit(self: Augment, x: torch.Tensor) -> torch.Tensor:
+    "`x` in another light: contrast, then brightness, and what leaves the range of bytes is cut off as in a camera"
+    mean = x.mean((1, 2, 3), keepdim=True)
+    factor, added = _spread(len(x), self.contrast, x.device).exp(), _spread(len(x), 255*self.light, x.device)
+    return (mean + added + factor*(x - mean)).clamp(0, 255)
+
+@patch
+def noisy(self: Augment, x: torch.Tensor) -> torch.Tensor:
+    "`x` with the noise of a sensor in half of the images, each with a deviation of its own"
+    deviation = _spread(len(x), 255*self.noise, x.device).clamp(min=0)
+    return (x + deviation*torch.randn(x.shape).to(x.device)).clamp(0, 255)
 
 @patch
 def erased(self: Augment, x: torch.Tensor) -> torch.Tensor:
