@@ -113,7 +113,7 @@ def deep(args):
         for norm in (False, True):
             for shortcut in (False, True):
                 torch.manual_seed(seed)
-                curve = fit(twenty(norm, shortcut), faces, epochs=20)
+                curve = fit(twenty(norm, shortcut), faces, epochs=12)
                 rows += [dict(norm=norm, shortcut=shortcut, seed=seed, epoch=i + 1, loss=loss, accuracy=accuracy)
                          for i, (loss, accuracy) in enumerate(curve)]
                 write(rows, args.out/'deep.csv')
