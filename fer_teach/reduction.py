@@ -119,7 +119,7 @@ def plot_subsets(subsets: pd.DataFrame,  # as `every_subset` gives it
                  marked: str = '',  # the subset to point out
                  ax=None):
     "Every subset by accuracy with its 95 % interval, and what guessing gives; returns the axes"
-    if ax is None: ax = plt.subplots(figsize=(7, .9 + .19*len(subsets)), layout='constrained')[1]
+    if ax is None: ax = plt.subplots(figsize=(8.4, .9 + .19*len(subsets)), layout='constrained')[1]
     for name, color in ((False, 'tab:blue'), (True, 'tab:orange')):
         part = subsets[(subsets.classes == marked) == name]
         ax.errorbar(part.accuracy, part.index, xerr=[part.accuracy - part.low, part.high - part.accuracy],
@@ -127,7 +127,7 @@ def plot_subsets(subsets: pd.DataFrame,  # as `every_subset` gives it
     ax.plot(subsets.majority, subsets.index, '|', color='black', ms=7, label='always guessing')
     ax.set_yticks(subsets.index, subsets.classes, fontsize=8)
     ax.set(xlim=(0, 1), ylim=(len(subsets) - .4, -.6), xlabel='accuracy')
-    ax.legend(fontsize=8, loc='lower left')
+    ax.legend(fontsize=9, loc='upper left', bbox_to_anchor=(1, 1))
     return ax
 
 # %% ../nbs/60_reduction.ipynb #plot-threshold
