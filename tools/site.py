@@ -1,7 +1,6 @@
 "The docs site from the notebooks and their stored outputs: `python tools/site.py [OUT]`, by default into _docs."
 import ast
 import base64
-import csv
 import html
 import inspect
 import os
@@ -27,6 +26,7 @@ from smalldocs.site import Site
 
 root = Path(__file__).parent.parent
 sys.path[:0] = [str(root), str(root/'tools')]  # this checkout is documented, not an installed copy
+import results_page  # noqa: E402
 import try_page  # noqa: E402
 from fer_teach.course import mark_of, read_exercises  # noqa: E402
 
@@ -173,47 +173,6 @@ def relink(text: str, reached: set = frozenset()) -> str:
     return re.sub(r'\[(`[^`]+`)\]\(/(?:library/)?(\w+)\.html#([^)]+)\)', link, text)
 
 
-# --- the leaderboard
-
-SORT = """<script>
-document.querySelectorAll('.leaderboard th button').forEach((button, column) => button.addEventListener('click', () => {
-  const table = button.closest('table'), head = button.closest('th'), up = head.getAttribute('aria-sort') === 'descending' ? 1 : -1
-  const key = row => row.cells[column].dataset.value, compare = (a, b) => a === '' ? 1 : b === '' ? -1 : isNaN(a) || isNaN(b) ? up*a.localeCompare(b) : up*(a - b)
-  table.querySelectorAll('th').forEach(o => o.removeAttribute('aria-sort'))
-  head.setAttribute('aria-sort', up > 0 ? 'ascending' : 'descending')
-  table.tBodies[0].append(...[...table.tBodies[0].rows].sort((a, b) => compare(key(a), key(b))))
-}))
-</script>"""
-
-
-def side_by_side(columns: list) -> list:
-    "The columns in their order, but each published figure right after the measured one that it is to be compared with"
-    published = {o: re.sub('_?published_?', '', o) or 'accuracy' for o in columns if 'published' in o}
-    measured = [o for o in columns if o not in published]
-    loose = [o for o in published if published[o] not in measured]
-    return [p for m in measured for p in (m, *(o for o in published if published[o] == m))] + loose
-
-
-def leaderboard_table(rows: list) -> str:
-    def cell(value):
-        number = re.fullmatch(r'[-+]?\d+(\.\d+)?(e[-+]?\d+)?', value)
-        kind = 'number' if number else 'text' if len(value) > 30 else 'word'
-        return f'<td data-value="{html.escape(value)}" class="{kind}">{html.escape(value)}</td>'
-    columns = side_by_side(list(rows[0]))
-    head = ''.join(f'<th scope="col"><button type="button">{html.escape(o.replace("_", " "))}</button></th>' for o in columns)
-    body = ''.join(f'<tr>{"".join(cell(row[o] or "") for o in columns)}</tr>\n' for row in rows)
-    return f'<div class="cell-output-display"><table class="table table-sm leaderboard"><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>\n{SORT}'
-
-
-def leaderboard_page(file: Path) -> str:
-    "Markdown of the leaderboard: every row of `file` with every column it has"
-    rows = list(csv.DictReader(file.open(encoding='utf-8', newline=''))) if file.exists() else []
-    told = ('Every row was written by a run of `fer_teach benchmark`; published figures stand beside measured ones. Press a heading to sort.'
-            if rows else 'There are no rows yet: nothing has been measured for publication. A row appears here only when a run of '
-            '`fer_teach benchmark` has written it, so there is no figure to compare with what others published.')
-    return '\n\n'.join(['---\ntitle: Leaderboard\ntoc: false\npage-layout: full\n---', told, raw(leaderboard_table(rows)) if rows else ''])
-
-
 # --- the glossary, and the chapters in figures
 
 TERM = re.compile(r'\*\*([^*]+)\*\*<!-- term -->')
@@ -290,8 +249,9 @@ def stage_pages(stage: Path):
     config['project']['resources'] = ['figures', 'try']
     config['format']['html']['include-after-body'] = dict(text=SCROLL)
     files = {'_quarto.yml': yaml.safe_dump(config),
-             **{name: (root/'tools'/name).read_text(encoding='utf-8') for name in ('site.css', 'favicon.svg')},
-             'leaderboard.md': leaderboard_page(root/'nbs/leaderboard.csv'), 'try.md': try_page.page(),
+             'site.css': ''.join((root/'tools'/name).read_text(encoding='utf-8') for name in ('site.css', 'results/results.css')),
+             'favicon.svg': (root/'tools/favicon.svg').read_text(encoding='utf-8'),
+             'leaderboard.md': relink(results_page.page(root/'nbs/leaderboard.csv', root/'nbs/people.csv')), 'try.md': try_page.page(),
              'teachers.md': teachers_page(root/'nbs/teachers.md'),
              **{name: (root/name).read_text(encoding='utf-8') for name in ('CONTRIBUTING.md', 'CHANGELOG.md')}}
     for module in modules(): files |= {f'api/{module}.md': relink(api_page(module)), f'source/{module}.md': source_page(module)}
