@@ -81,9 +81,6 @@ class Group:
     @property
     def size(self): return number(self.parameters)
 
-    @property
-    def seeds(self): return ', '.join(o['seed'] for o in self.rows)
-
     def facts(self, others=()):
         "What tells this group from `others` of the same method and recipe; everything without them"
         words = dict(trained_on=f'trained on {len(self.trained_on.split())} classes' if self.trained_on else '', epochs=f'{self.epochs} epochs' if self.epochs else '',
@@ -102,7 +99,7 @@ def read_groups(file: Path) -> list:
     "The rows of `file`, the seeds of a recipe together; questions by their classes, the best first"
     rows = list(csv.DictReader(file.open(encoding='utf-8', newline=''))) if file.exists() else []
     def made_by(row): return [row.get(o) or '' for o in MADE_BY]
-    groups = [Group(list(o)) for _, o in groupby(sorted(rows, key=made_by), made_by)]
+    groups = [Group(sorted(o, key=lambda row: row['seed'])) for _, o in groupby(sorted(rows, key=made_by), made_by)]
     return sorted(groups, key=lambda o: (-len(o.classes.split()), o.classes, -o.score))
 
 
@@ -300,7 +297,7 @@ def recall_bars(group):
 def unfolded(name, group):
     "What a row of the table unfolds to"
     rows = group.rows
-    seeds = '; '.join(f'seed {o["seed"]}: {percent(float(o["accuracy"]))} ({percent(float(o["low"]))} to {percent(float(o["high"]))})' for o in rows)
+    seeds = '; '.join(f'{o["seed"]}: {percent(float(o["accuracy"]))} ({100*float(o["low"]):.1f} to {100*float(o["high"]):.1f})' for o in rows)
     epochs = group.epochs and group.epochs + (f', where {group.epochs_published} were published' if group.epochs_published and group.epochs_published != group.epochs else '')
     facts = {'classes': group.classes, 'trained on': group.trained_on or 'the same classes', 'published': group.published, 'each seed': seeds if len(rows) > 1 else '',
              'validation accuracy': (o := group.mean('valid_accuracy')) and percent(o), 'always the same class': percent(group.mean('majority')),
@@ -322,7 +319,7 @@ def table_row(name, group, every):
              ('number wide', group.clean or '', f'{100*group.clean:.1f}' if group.clean else ''), ('number wide', group.mean('macro_f1') or '', f'{group.mean("macro_f1"):.3f}'),
              ('number wide', group.size or '', short(group.size) if group.size else ''), ('number wide', minutes or '', f'{minutes:.0f}' if minutes and minutes >= 1 else '&lt; 1' if minutes else ''),
              ('number wide', len(scores), spread)]
-    method = (f'<th scope="row" data-value="{escape(group.method)}"><details><summary>{breakable(group.method)}</summary></details>'
+    method = (f'<th scope="row" data-value="{escape(group.method)}"><details><summary class="results-name">{breakable(group.method)}</summary></details>'
               f'<small class="narrow">{escape(", ".join([group.recipe, f"{asked} classes" if asked.isdigit() else asked, *group.facts(alike(group, every))]))}</small></th>')
     body = ''.join(f'<td class="{kind}" data-value="{escape(value)}">{shown}</td>' for kind, value, shown in cells)
     return f'<tbody id="{name}" {tags(group)}><tr>{method}{body}</tr><tr class="more"><td colspan="{len(COLUMNS)}"><div>{unfolded(name, group)}</div></td></tr></tbody>'

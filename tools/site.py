@@ -3,10 +3,12 @@ import ast
 import base64
 import html
 import inspect
+import json
 import os
 import re
 import sys
 import tempfile
+import tomllib
 from functools import cache, cached_property
 from importlib import import_module
 from operator import attrgetter
@@ -28,6 +30,7 @@ root = Path(__file__).parent.parent
 sys.path[:0] = [str(root), str(root/'tools')]  # this checkout is documented, not an installed copy
 import results_page  # noqa: E402
 import try_page  # noqa: E402
+from fer_teach.copies import make_copy  # noqa: E402
 from fer_teach.course import mark_of, read_exercises  # noqa: E402
 
 package = 'fer_teach'
@@ -134,15 +137,26 @@ def inches(file: Path) -> str:
     with Image.open(file) as picture: return f' width="{picture.width*96/picture.info.get("dpi", (96,))[0]:.0f}"'
 
 
-def figure(cell, number: int, output, page: str, stage: Path) -> str:
-    "The figure of an output as a file beside the page; `alt` says which code drew it"
+def caption_of(cell) -> str:
+    "The first paragraph of the cell after a figure, if all of it is in italics: what to see there"
+    first = cell.source.strip().partition('\n\n')[0] if cell is not None and cell.cell_type == 'markdown' else ''
+    return first if re.fullmatch(r'\*(?!\*)[^\n]+(?<!\*)\*', first) else ''
+
+
+def in_words(caption, cell) -> str:
+    "The alternative text of a figure: the first sentence of its caption, else which code drew it"
+    plain = re.sub(r'\]\([^)]*\)|[*`\[]|\]', '', caption)
+    return f'Figure. {re.split(r"(?<=[.:?]) ", plain)[0]}' if plain else f'Figure drawn by {cell.source.strip().splitlines()[-1].strip()}'
+
+
+def figure(cell, number: int, output, page: str, stage: Path, caption='') -> str:
+    "The figure of an output as a file beside the page"
     kind = next(o for o in ('image/svg+xml', 'image/png', 'image/jpeg') if o in output.data)
     data = ''.join(output.data[kind])
     name = f'figures/{page}-{cell.id}-{number}.{kind[6:9].replace("jpe", "jpg")}'
     if kind == 'image/svg+xml': (stage/name).write_text(data[data.find('<svg'):], encoding='utf-8')
     else: (stage/name).write_bytes(base64.b64decode(data))
-    code = html.escape(cell.source.strip().splitlines()[-1])
-    return f'<a class="figure" href="{name}"><img src="{name}" alt="Figure drawn by {code}"{inches(stage/name)}></a>'
+    return f'<a class="figure" href="{name}"><img src="{name}" alt="{html.escape(in_words(caption, cell))}"{inches(stage/name)}></a>'
 
 
 def without_answers(notebook):
@@ -152,11 +166,14 @@ def without_answers(notebook):
 
 
 def store_figures(notebook, page: str, stage: Path):
-    "Figures become files, and tables lose pandas' own style"
-    for cell in notebook.cells:
+    "Figures become files, what is said of them their captions, and tables lose pandas' own style"
+    for cell, after in zip(notebook.cells, [*notebook.cells[1:], None]):
+        drawn = any(o.startswith('image/') for output in cell.get('outputs', []) for o in output.get('data', {}))
+        caption = caption_of(after) if drawn else ''
+        if caption: after.source = after.source.replace(caption, f'::: {{.figure-said}}\n{caption}\n:::', 1)
         for number, output in enumerate(cell.get('outputs', [])):
             data = output.get('data', {})
-            if any(o.startswith('image/') for o in data): output['data'] = {'text/html': figure(cell, number, output, page, stage)}
+            if any(o.startswith('image/') for o in data): output['data'] = {'text/html': figure(cell, number, output, page, stage, caption)}
             elif 'text/html' in data:
                 table = re.sub(r'<style scoped>.*?</style>', '', ''.join(data['text/html']), flags=re.S)
                 output['data'] = {'text/html': re.sub(r'<table[^>]*dataframe[^>]*>', '<table class="table table-sm dataframe">', table)}
@@ -171,6 +188,36 @@ def relink(text: str, reached: set = frozenset()) -> str:
         return f'[{shown}](/api/{module}.md#{name})' if module and name in map(anchor, symbols(module)) else shown
     text = re.sub(r'\]\((?:\.\./|nbs/)?(?:library/)?([\w.-]+\.ipynb)', lambda m: f']({page_of(m[1])}.ipynb', text)
     return re.sub(r'\[(`[^`]+`)\]\(/(?:library/)?(\w+)\.html#([^)]+)\)', link, text)
+
+
+# --- what stands on top of a chapter
+
+REPOSITORY = tomllib.loads((root/'pyproject.toml').read_text(encoding='utf-8'))['project']['urls']['Repository']
+SITE_BRANCH = 'gh-pages'  # where the site lies on GitHub: Colab opens the student copies from there
+
+
+def is_chapter(notebook: Path): return bool(re.match(r'\d\d_', notebook.name)) and notebook.parent.name == 'nbs'
+def chapters() -> list: return [o for o in notebooks if is_chapter(o)]
+def words_in(notebook): return sum(len(cell.source.split()) for cell in notebook.cells if cell.cell_type == 'markdown')
+
+
+def time_of(notebook: Path) -> list:
+    "What a chapter asks of its reader: minutes to read where it says so, else words; exercises with the minutes that they name"
+    cells = without_answers(read_nb(notebook))
+    said = re.search(r'(\w+ (?:minutes|hours)) to read', ' '.join(o.source for o in cells.cells[:4]))
+    minutes = [o.minutes for o in read_exercises(read_nb(notebook), notebook.stem)]
+    found = [f'{said[1]} to read' if said else f'{words_in(cells):,} words']
+    return found + ([f'{len(minutes)} exercises, {sum(minutes)} minutes'] if minutes else [])
+
+
+def chapter_bar(notebook: Path) -> str:
+    "Where a chapter stands, how long it takes, and what can be done with it"
+    copy, place = f'copies/{notebook.name}', chapters().index(notebook) + 1
+    colab = f'https://colab.research.google.com/github/{REPOSITORY.removeprefix("https://github.com/")}/blob/{SITE_BRANCH}/{copy}'
+    facts = ''.join(f'<li>{o}</li>' for o in (f'Chapter {place} of {len(chapters())}', *time_of(notebook)))
+    links = {'View source': f'href="{REPOSITORY}/blob/main/nbs/{notebook.name}"', 'Download the student copy': f'href="{copy}" download', 'Open in Colab': f'href="{colab}"'}
+    buttons = ''.join(f'<a class="button" {o}>{name}</a>' for name, o in links.items())
+    return raw(f'<div class="chapter-bar"><ul>{facts}</ul><div>{buttons}</div></div>')
 
 
 # --- the glossary, and the chapters in figures
@@ -203,9 +250,8 @@ def glossary_page(pages: dict) -> str:  # of {page: notebook}
 def chapter_figures() -> str:
     "A table of the chapters: words of prose, and exercises with the minutes that they name"
     rows = ['| chapter | words | exercises | minutes |', '|---|---|---|---|']
-    for notebook in (o for o in notebooks if re.match(r'\d\d_', o.name) and o.parent.name == 'nbs'):
-        cells = without_answers(read_nb(notebook)).cells
-        words = sum(len(cell.source.split()) for cell in cells if cell.cell_type == 'markdown')
+    for notebook in chapters():
+        words = words_in(without_answers(read_nb(notebook)))
         minutes = [o.minutes for o in read_exercises(read_nb(notebook), notebook.stem)]
         rows.append(f'| [{title(notebook)}]({page_of(notebook)}.ipynb) | {words:,} | {len(minutes)} | {sum(minutes)} |')
     return '\n'.join(rows)
@@ -268,11 +314,13 @@ def stage_pages(stage: Path):
         PageOf()(notebook)
         store_figures(notebook, page, stage)
         reached |= {f'{page}#{name}' for cell in notebook.cells for name in re.findall(r'<a id="([^"]+)"', cell.source)}
+    bars = {page_of(o): chapter_bar(o) for o in chapters()}
     for page, notebook in pages.items():
         for cell in notebook.cells:
             if cell.cell_type == 'markdown': cell.source = relink(with_terms(cell.source), reached)
             elif cell.cell_type == 'raw': cell.source = re.sub(r'^output-file:.*\n', '', cell.source, flags=re.M)  # not for smalldocs
         if page == 'index': notebook.cells.insert(first_heading(notebook), mk_cell(raw(try_page.home()), 'markdown'))
+        if page in bars: notebook.cells.insert(1, mk_cell(bars[page], 'markdown'))
         write_nb(notebook, stage/f'{page}.ipynb')
 
 
@@ -325,6 +373,8 @@ def build(out: Path):
         number = site.build()
     if site.warnings: sys.exit('\n'.join(site.warnings))
     without_network(out)
+    (out/'copies').mkdir()
+    for chapter in chapters(): (out/'copies'/chapter.name).write_text(json.dumps(make_copy(chapter.stem)), encoding='utf-8')
     print(f'{number} pages in {out}')
 
 
