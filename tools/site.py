@@ -257,7 +257,7 @@ def chapter_figures() -> str:
     return '\n'.join(rows)
 
 
-def teachers_page(file: Path) -> str: return relink(file.read_text(encoding='utf-8')).replace('<!-- chapters -->', chapter_figures())
+def told_page(file: Path) -> str: return relink(NbdevLookup().linkify(file.read_text(encoding='utf-8'))).replace('<!-- chapters -->', chapter_figures())
 
 
 # --- the site
@@ -292,18 +292,18 @@ def stage_pages(stage: Path):
     "Everything that smalldocs needs, in one folder"
     for name in ('api', 'source', 'figures', 'try'): (stage/name).mkdir()
     config = with_all_notebooks(yaml.safe_load((root/'nbs/_quarto.yml').read_text(encoding='utf-8')))
-    config['project']['resources'] = ['figures', 'try']
+    config['project']['resources'] = ['figures', 'try', 'images']
     config['format']['html']['include-after-body'] = dict(text=SCROLL)
     files = {'_quarto.yml': yaml.safe_dump(config),
              'site.css': ''.join((root/'tools'/name).read_text(encoding='utf-8') for name in ('site.css', 'results/results.css')),
              'favicon.svg': (root/'tools/favicon.svg').read_text(encoding='utf-8'),
              'leaderboard.md': relink(results_page.page(root/'nbs/leaderboard.csv', root/'nbs/people.csv')), 'try.md': try_page.page(),
-             'teachers.md': teachers_page(root/'nbs/teachers.md'),
+             **{o.name: told_page(o) for o in (root/'nbs').glob('*.md')},
              **{name: (root/name).read_text(encoding='utf-8') for name in ('CONTRIBUTING.md', 'CHANGELOG.md')}}
     for module in modules(): files |= {f'api/{module}.md': relink(api_page(module)), f'source/{module}.md': source_page(module)}
     for name, text in files.items(): (stage/name).write_text(text, encoding='utf-8')
     for name, content in try_page.made().items(): (stage/'try'/name).write_bytes(content)
-    for file in (o for o in (root/'nbs').rglob('*') if o.suffix in ('.png', '.svg', '.jpg', '.gif')):  # published where a page shows them
+    for file in (o for o in (root/'nbs').rglob('*') if o.suffix in ('.png', '.svg', '.jpg', '.gif', '.webp')):  # published where a page shows them
         copy = stage/file.relative_to(root/'nbs')
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(file.read_bytes())
