@@ -114,7 +114,7 @@ def lesson_cells(notebook: Path) -> list:
 def example_of(name: str, value, notebooks) -> str:
     "The first short lesson cell that uses `name`, without its tests, and where it stands; nothing if there is none"
     owner, _, own = name.rpartition('.')
-    used = re.compile(rf'{"[.]" if owner else chr(92) + "b"}{own}\\b' + ('' if isinstance(value, (property, cached_property)) else r'\('))
+    used = re.compile((r'\.' if owner else r'\b') + own + (r'\b' if isinstance(value, (property, cached_property)) else r'\('))
     for notebook in notebooks:
         for source in lesson_cells(notebook):
             lines = [o for o in source.splitlines() if not re.match(r'#\||from |import |test_|assert |\s*with ExceptionExpected', o)]
@@ -141,7 +141,7 @@ def entry(module: str, name: str, notebooks=()) -> str:
     else: signature = signature_of(name, value)
     if isinstance(value, type) and text.startswith(f'{value.__name__}('): text = ''  # a dataclass without words of its own
     level = '###' if owner in symbols(module) else '##'
-    parts = [f'{level} {name} {{#{anchor(name)} .api-name}}', f'[source](/{source_of(module, name)}){{.api-source}}', f'```python\n{signature}\n```',
+    parts = [f'{level} {name} {{#{anchor(name)} .api-name}}', f'[source](/{source_of(module, name)}){{.api-source}}', '' if signature == name else f'```python\n{signature}\n```',
              NbdevLookup().linkify(text), NbdevLookup().linkify(arguments_of(value) if not is_property else ''), errors_of(value), example_of(name, value, notebooks)]
     return '\n\n'.join(o for o in parts if o) + '\n'
 
