@@ -15,7 +15,7 @@ from types import FunctionType
 from fastcore.docments import docments
 from fastcore.foundation import L
 from fastcore.nbio import read_nb
-from nbdev.doclinks import NbdevLookup, patch_name
+from nbdev.doclinks import NbdevLookup, nbpath2html, patch_name
 
 from fer_teach.course import mark_of
 
@@ -122,7 +122,7 @@ def example_of(name: str, value, notebooks) -> str:
             if not used.search(text) or len(lines) > 10 or max(map(len, lines)) > 110 or 'class ' in text: continue
             try: ast.parse(text)
             except SyntaxError: continue
-            return f'Example, from [{read_nb(notebook).cells[0].source.splitlines()[0].strip("# ")}]({notebook.name}):\n\n```python\n{text}\n```'
+            return f'Example, from [{read_nb(notebook).cells[0].source.splitlines()[0].strip("# ")}](/{nbpath2html(notebook).stem}.ipynb):\n\n```python\n{text}\n```'
     return ''
 
 
