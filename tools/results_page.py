@@ -20,7 +20,8 @@ from fer_teach.fast import WINK
 from fer_teach.scratch import SCRATCH
 
 here = Path(__file__).parent/'results'
-FAMILIES = dict(ours='Wink, ours', small='small networks', body='standard bodies', svm='support vector machines', guess='always the same class', other='others')
+FAMILIES = dict(ours='Wink, ours', small='small networks', body='standard bodies', svm='support vector machines',
+                guess='always the same class', other='others')
 HUMAN = (.65, .05)  # Goodfellow et al. (2013), for the seven classes of FER2013; mean and the spread that they give
 MADE_BY = ('method', 'recipe', 'classes', 'trained_on', 'data', 'fingerprint', 'train_images', 'epochs', 'views', 'note')  # all but the seed
 
@@ -79,12 +80,15 @@ class Group:
     @property
     def minutes(self): return (found := self.mean('seconds')) and found/60
     @property
+    def range(self): return min(self.each('accuracy')), max(self.each('accuracy'))
+    @property
     def size(self): return number(self.parameters)
 
     def facts(self, others=()):
         "What tells this group from `others` of the same method and recipe; everything without them"
-        words = dict(trained_on=f'trained on {len(self.trained_on.split())} classes' if self.trained_on else '', epochs=f'{self.epochs} epochs' if self.epochs else '',
-                     views=plural(int(self.views), 'view') if self.views else '', train_images=f'{int(self.train_images):,} images' if self.train_images and not self.epochs else '')
+        words = dict(trained_on=self.trained_on and f'trained on {len(self.trained_on.split())} classes', epochs=self.epochs and f'{self.epochs} epochs',
+                     views=self.views and plural(int(self.views), 'view'))
+        if not self.epochs: words |= dict(train_images=self.train_images and f'{int(self.train_images):,} images')
         return [o for name, o in words.items() if o and any(getattr(other, name) != getattr(self, name) for other in others)]
 
     def id(self):
@@ -119,14 +123,31 @@ def annotator(file: Path):
     return next((float(o['value']) for o in rows if o['what'] == 'one annotator, label of FER2013' and o['group'] == 'all'), None)
 
 
-# --- marks
+# --- elements and marks
 
-MARKS = dict(ours='<circle r="5.5"/>', small='<rect x="-5" y="-5" width="10" height="10"/>', body='<path d="M0-6.5 6 5H-6Z"/>', svm='<path d="M0 6.5 6-5H-6Z"/>',
-             guess='<path class="stroke" d="M-4.5-4.5 4.5 4.5M-4.5 4.5 4.5-4.5"/>', other='<path d="M0-6 6 0 0 6-6 0Z"/>', published='<path class="hollow" d="M0-6 6 0 0 6-6 0Z"/>')
+def element(tag, /, *inside, **attributes) -> str:
+    "An element of HTML or SVG; `kind` is its class, and attributes whose value is None are left out"
+    if 'kind' in attributes: attributes['class'] = attributes.pop('kind')
+    told = ''.join(f' {k.replace("_", "-")}="{escape(o)}"' for k, o in attributes.items() if o is not None)
+    return f'<{tag}{told}>{"".join(inside)}</{tag}>'
 
 
-def mark(family, x='7', y=7, more=''): return f'<svg x="{x}" y="{y}" overflow="visible" class="mark fam-{family} {more}">{MARKS[family]}</svg>'
-def key(family, said, more=''): return f'<li><svg width="14" height="14" aria-hidden="true">{mark(family, more=more)}</svg> {said}</li>'
+def line(kind, x1, x2, y1, y2): return element('line', kind=kind, x1=x1, x2=x2, y1=y1, y2=y2)
+def upright(kind, x, bottom='100%'): return line(kind, x, x, 0, bottom)
+
+
+
+MARKS = dict(ours='<circle r="5.5"/>', small='<rect x="-5" y="-5" width="10" height="10"/>', body='<path d="M0-6.5 6 5H-6Z"/>',
+             svm='<path d="M0 6.5 6-5H-6Z"/>', guess='<path class="stroke" d="M-4.5-4.5 4.5 4.5M-4.5 4.5 4.5-4.5"/>',
+             other='<path d="M0-6 6 0 0 6-6 0Z"/>', published='<path d="M0-6 6 0 0 6-6 0Z"/>')
+
+
+def mark(family, x='7', y=7, more=''):
+    return element('svg', MARKS[family], x=x, y=y, overflow='visible', kind=f'mark fam-{family} {more}')
+
+
+def key(family, said, more=''):
+    return element('li', element('svg', mark(family, more=more), width=14, height=14, aria_hidden='true'), f' {said}')
 
 
 class Scale:
@@ -135,7 +156,8 @@ class Scale:
         self.low, self.high = math.floor(10*min(values) - .2)/10, min(1, math.ceil(10*max(values) + .2)/10)
         self.ticks = [o/10 for o in range(round(10*self.low), round(10*self.high) + 1)]
 
-    def at(self, o): return f'{100*(o - self.low)/(self.high - self.low):.2f}%'
+    def share(self, low, high): return 100*(high - low)/(self.high - self.low)
+    def at(self, o): return f'{self.share(self.low, o):.2f}%'
 
 
 # --- one question: a dot plot
@@ -145,29 +167,31 @@ ROW = 38
 
 def lines_of(scale, majority, people):
     "What lies behind every row of a dot plot: grid, people, majority"
-    marks = [f'<line class="grid" x1="{scale.at(o)}" x2="{scale.at(o)}" y1="0" y2="100%"/>' for o in scale.ticks]
-    for low, high in people['band']: marks.append(f'<rect class="people" x="{scale.at(low)}" width="{100*(high - low)/(scale.high - scale.low):.2f}%" height="100%"/>')
-    marks += [f'<line class="people" x1="{scale.at(o)}" x2="{scale.at(o)}" y1="0" y2="100%"/>' for o in people['lines']]
-    marks.append(f'<line class="majority" x1="{scale.at(majority)}" x2="{scale.at(majority)}" y1="0" y2="100%"/>')
-    return f'<svg class="dots-back" aria-hidden="true">{"".join(marks)}</svg>'
+    marks = [upright('grid', scale.at(o)) for o in scale.ticks]
+    for low, high in people['band']:
+        marks.append(element('rect', kind='people', x=scale.at(low), width=f'{scale.share(low, high):.2f}%', height='100%'))
+    marks += [upright('people', scale.at(o)) for o in people['lines']]
+    return element('svg', *marks, upright('majority', scale.at(majority)), kind='dots-back', aria_hidden='true')
 
 
 def axis(scale, majority, people):
     "The row above a dot plot: what the lines are, and the ticks"
-    texts = [f'<text x="{scale.at(majority)}" dx="4" y="11">majority</text>']
-    texts += [f'<text x="{scale.at(o)}" y="11" text-anchor="middle">people</text>' for o in people['lines'][:1]]
+    texts = [element('text', 'majority', x=scale.at(majority), dx=4, y=11)]
+    texts += [element('text', 'people', x=scale.at(o), y=11, text_anchor='middle') for o in people['lines'][:1]]
+    first, last = scale.ticks[0], scale.ticks[-1]
     for o in scale.ticks:
-        if round(10*(scale.high - o)) % 2: continue
-        place = 'end' if o == scale.ticks[-1] else 'start' if o == scale.ticks[0] else 'middle'
-        texts.append(f'<text x="{scale.at(o)}" y="26" text-anchor="{place}">{100*o:.0f}{" %" if o == scale.ticks[-1] else ""}</text>')
-    return f'<svg class="dots-plot" height="32" aria-hidden="true">{"".join(texts)}</svg>'
+        if round(10*(last - o)) % 2: continue
+        place = 'end' if o == last else 'start' if o == first else 'middle'
+        texts.append(element('text', f'{100*o:.0f}{" %" if o == last else ""}', x=scale.at(o), y=26, text_anchor=place))
+    return element('svg', *texts, kind='dots-plot', height=32, aria_hidden='true')
 
 
 def said(group):
     "One row of a dot plot in words"
     low, high = group.interval
-    found = [f'{percent(group.score)}, interval {percent(low)} to {percent(high)}']
-    if len(group.rows) > 1: found[0] = f'mean of {len(group.rows)} seeds {percent(group.score)} (seeds {percent(min(group.each("accuracy")))} to {percent(max(group.each("accuracy")))}), interval {percent(low)} to {percent(high)}'
+    found = [percent(group.score) if len(group.rows) == 1 else
+             f'mean of {len(group.rows)} seeds {percent(group.score)} (seeds {percent(group.range[0])} to {percent(group.range[1])})',
+             f'interval {percent(low)} to {percent(high)}']
     if group.clean: found.append(f'without pictures of Training {percent(group.clean)}')
     if group.published: found.append(f'published: {group.published}')
     return '; '.join(found)
@@ -175,45 +199,60 @@ def said(group):
 
 def dots(group, scale):
     "The marks of one row"
-    at, y = scale.at, 14
-    low, high = group.interval
-    marks = [f'<line class="interval fam-{group.family}" x1="{at(low)}" x2="{at(high)}" y1="{y}" y2="{y}"/>']
+    (low, high), at, y = group.interval, scale.at, 14
+    marks = [line(f'interval fam-{group.family}', at(low), at(high), y, y)]
     if group.said_elsewhere:
-        marks += [f'<line class="tie" x1="{at(group.score)}" x2="{at(group.said_elsewhere)}" y1="{y}" y2="{y}"/>', mark('published', at(group.said_elsewhere), y)]
-    if len(group.rows) > 1: marks.append(f'<line class="range fam-{group.family}" x1="{at(min(group.each("accuracy")))}" x2="{at(max(group.each("accuracy")))}" y1="{y}" y2="{y}"/>')
+        there = at(group.said_elsewhere)
+        marks += [line('tie', at(group.score), there, y, y), mark('published', there, y)]
+    if len(group.rows) > 1: marks.append(line(f'range fam-{group.family}', *map(at, group.range), y, y))
     marks.append(mark(group.family, at(group.score), y))
     if group.clean: marks.append(mark(group.family, at(group.clean), y + 14, 'clean'))
-    return f'<svg class="dots-plot" height="{ROW}" role="img" aria-label="{escape(said(group))}"><title>{escape(said(group))}</title>{"".join(marks)}</svg>'
+    words = said(group)
+    return element('svg', element('title', escape(words)), *marks, kind='dots-plot', height=ROW, role='img', aria_label=words)
 
 
 def small_print(group, alike):
-    words = ([group.recipe] if group.recipe != 'default' else []) + group.facts(alike) + ([plural(len(group.rows), 'seed')] if len(group.rows) > 1 else [])
-    return ', '.join(words)
+    words = [group.recipe] if group.recipe != 'default' else []
+    seeds = [plural(len(group.rows), 'seed')] if len(group.rows) > 1 else []
+    return ', '.join(words + group.facts(alike) + seeds)
 
 
-def alike(group, groups): return [o for o in groups if (o.method, o.recipe, o.classes) == (group.method, group.recipe, group.classes) and o is not group]
+def alike(group, groups):
+    "The others of the same method, recipe and question"
+    def shared(o): return o.method, o.recipe, o.classes
+    return [o for o in groups if shared(o) == shared(group) and o is not group]
+
+
+def tags(group):
+    "What the filters ask of a row"
+    return dict(data_question=group.question, data_family=group.family, data_published='yes' if group.published else 'no')
+
+
+def dot_row(name, group, every, scale):
+    label = element('a', breakable(group.method), href=f'#{name}')
+    label += element('small', escape(small_print(group, alike(group, every))))
+    if group.published: label += element('small', f'published: {escape(group.published)}')
+    value = element('span', f'{100*group.score:.1f}', kind='dots-value')
+    return element('li', element('span', label, kind='dots-name'), dots(group, scale), value, kind='dots-row', **tags(group))
 
 
 def dot_plot(groups: dict, people: dict) -> str:  # {id: group} of one question
     "Every method of one question, the best first"
     every = list(groups.values())
     majority = every[0].mean('majority')
-    values = [majority, *(o for g in every for o in (*g.interval, g.clean, g.said_elsewhere) if o), *people['lines'], *(o for band in people['band'] for o in band)]
+    values = [majority, *people['lines'], *(o for band in people['band'] for o in band)]
+    values += [o for g in every for o in (*g.interval, g.clean, g.said_elsewhere) if o]
     scale = Scale(values)
-    rows = [f'<li class="dots-row dots-axis"><span></span>{axis(scale, majority, people)}<span></span>{lines_of(scale, majority, people)}</li>']
-    for name, group in groups.items():
-        label = f'<a href="#{name}">{breakable(group.method)}</a><small>{escape(small_print(group, alike(group, every)))}</small>'
-        if group.published: label += f'<small>published: {escape(group.published)}</small>'
-        rows.append(f'<li class="dots-row" {tags(group)}><span class="dots-name">{label}</span>{dots(group, scale)}<span class="dots-value">{100*group.score:.1f}</span></li>')
-    return f'<ol class="dots">{"".join(rows)}</ol>'
-
-
-def tags(group): return f'data-question="{group.question}" data-family="{group.family}" data-published="{"yes" if group.published else "no"}"'
+    top = element('li', '<span></span>', axis(scale, majority, people), '<span></span>', lines_of(scale, majority, people), kind='dots-row dots-axis')
+    return element('ol', top, *(dot_row(name, o, every, scale) for name, o in groups.items()), kind='dots')
 
 
 # --- accuracy by size and by time
 
 WIDE, HIGH, LETTER = 330, 320, 6.2  # labels are placed for a phone's width; elsewhere there is more room
+
+
+BESIDE = ((-8, -8, 'end'), (8, -8, 'start'), (10, 4, 'start'), (-10, 4, 'end'), (0, -12, 'middle'), (8, 17, 'start'), (-8, 17, 'end'), (0, 21, 'middle'))
 
 
 def _overlap(a, b): return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
@@ -224,7 +263,7 @@ def place_labels(points, plot=(WIDE, HIGH)) -> dict:  # [(x, y, text)], the most
     taken, placed = [(x - 7, y - 7, x + 7, y + 7) for x, y, _ in points], {}
     for i, (x, y, text) in enumerate(points):
         wide = LETTER*len(text)
-        for dx, dy, anchor in ((-8, -8, 'end'), (8, -8, 'start'), (10, 4, 'start'), (-10, 4, 'end'), (0, -12, 'middle'), (8, 17, 'start'), (-8, 17, 'end'), (0, 21, 'middle')):
+        for dx, dy, anchor in BESIDE:
             left = x + dx - dict(start=0, middle=wide/2, end=wide)[anchor]
             box = (left, y + dy - 10, left + wide, y + dy + 3)
             if left < 0 or box[2] > plot[0] or box[1] < 0 or box[3] > plot[1]: continue
@@ -258,24 +297,27 @@ def scatter(groups: dict, x, name: str, shown, steps, people) -> str:
     def down(o): return HIGH*(scale.high - o)/(scale.high - scale.low)
     front = frontier(known, x)
     order = front + sorted((o for o in known if o not in front), key=lambda o: -o.score)
-    marks = []
-    for a, b in people['band']: marks.append(f'<rect class="people" width="100%" y="{down(b):.1f}" height="{down(a) - down(b):.1f}"/>')
-    for o in scale.ticks: marks.append(f'<line class="grid" x1="0" x2="100%" y1="{down(o):.1f}" y2="{down(o):.1f}"/><text x="-6" y="{down(o) + 4:.1f}" text-anchor="end">{100*o:.0f}</text>')
-    for o in log_ticks(low, high, steps): marks.append(f'<line class="grid" x1="{across(o)}" x2="{across(o)}" y1="0" y2="{HIGH}"/><text x="{across(o)}" y="{HIGH + 18}" text-anchor="middle">{shown(o)}</text>')
+    marks = [element('rect', kind='people', width='100%', y=f'{down(b):.1f}', height=f'{down(a) - down(b):.1f}') for a, b in people['band']]
+    for o in scale.ticks:
+        marks += [line('grid', 0, '100%', f'{down(o):.1f}', f'{down(o):.1f}'), element('text', f'{100*o:.0f}', x=-6, y=f'{down(o) + 4:.1f}', text_anchor='end')]
+    for o in log_ticks(low, high, steps):
+        marks += [upright('grid', across(o), HIGH), element('text', shown(o), x=across(o), y=HIGH + 18, text_anchor='middle')]
     for a, b in pairwise(front):
-        marks.append(f'<line class="front" x1="{across(x(a))}" x2="{across(x(b))}" y1="{down(a.score):.1f}" y2="{down(a.score):.1f}"/>'
-                     f'<line class="front" x1="{across(x(b))}" x2="{across(x(b))}" y1="{down(a.score):.1f}" y2="{down(b.score):.1f}"/>')
+        left, right, level = across(x(a)), across(x(b)), f'{down(a.score):.1f}'
+        marks += [line('front', left, right, level, level), line('front', right, right, level, f'{down(b.score):.1f}')]
     labels = place_labels([(share(x(o))*WIDE, down(o.score), o.method) for o in order])
     for i, group in reversed(list(enumerate(order))):
-        a, b = group.interval
+        (a, b), place, level = group.interval, across(x(group)), f'{down(group.score):.1f}'
         note = f'{group.method} {small_print(group, ())}: {percent(group.score)}, {shown(x(group))} {name}'
-        marks.append(f'<g {tags(group)}><title>{escape(note)}</title><line class="interval fam-{group.family}" x1="{across(x(group))}" x2="{across(x(group))}" y1="{down(a):.1f}" y2="{down(b):.1f}"/>'
-                     + mark(group.family, across(x(group)), f'{down(group.score):.1f}'))
-        if i in labels: marks.append('<text x="{}" y="{:.1f}" dx="{}" dy="{}" text-anchor="{}">{}</text>'.format(across(x(group)), down(group.score), *labels[i], escape(group.method)))
-        marks.append('</g>')
+        parts = [element('title', escape(note)), line(f'interval fam-{group.family}', place, place, f'{down(a):.1f}', f'{down(b):.1f}'), mark(group.family, place, level)]
+        if i in labels:
+            dx, dy, side = labels[i]
+            parts.append(element('text', escape(group.method), x=place, y=level, dx=dx, dy=dy, text_anchor=side))
+        marks.append(element('g', *parts, **tags(group)))
     told = '; '.join(f'{o.method} {percent(o.score)} with {shown(x(o))}' for o in front)
-    return (f'<div class="scatter"><svg height="{HIGH + 44}" role="img" aria-label="Accuracy in percent over {name}, the best of each size: {escape(told)}">'
-            f'{"".join(marks)}<text x="50%" y="{HIGH + 40}" text-anchor="middle">{name}</text></svg></div>')
+    below = element('text', name, x='50%', y=HIGH + 40, text_anchor='middle')
+    words = f'Accuracy in percent over {name}, the best of each size: {told}'
+    return element('div', element('svg', *marks, below, height=HIGH + 44, role='img', aria_label=words), kind='scatter')
 
 
 def short(o): return f'{o/1e6:.3g} M' if o >= 1e6 else f'{o/1e3:.3g} k' if o >= 1e3 else f'{o:.3g}'
@@ -283,53 +325,66 @@ def short(o): return f'{o/1e6:.3g} M' if o >= 1e6 else f'{o/1e3:.3g} k' if o >= 
 
 # --- the table
 
-COLUMNS = {'method': '', 'recipe': 'wide', 'classes': 'wide', 'accuracy': 'number', 'interval': 'number', 'clean': 'number wide', 'macro-F1': 'number wide', 'parameters': 'number wide', 'minutes': 'number wide', 'seeds': 'number wide'}
+COLUMNS = {'method': '', 'recipe': 'wide', 'classes': 'wide', 'accuracy': 'number', 'interval': 'number', 'clean': 'number wide',
+           'macro-F1': 'number wide', 'parameters': 'number wide', 'minutes': 'number wide', 'seeds': 'number wide'}
 
 
 def recall_bars(group):
     "The recall of each class, the mean of the seeds, as bars"
     found = [dict(o.rsplit(' ', 1) for o in row['recall'].split('; ')) for row in group.rows if row.get('recall')]
-    def bar(name, share): return (f'<li><span>{escape(name)}</span><svg class="bar" height="10" aria-hidden="true"><rect class="back" width="100%" height="10"/>'
-                                  f'<rect class="fam-{group.family}" width="{100*share:.1f}%" height="10"/></svg><span>{100*share:.0f} %</span></li>')
-    return '<ul class="recall">' + ''.join(bar(name, fmean(float(o[name]) for o in found)) for name in found[0]) + '</ul>' if found else ''
+    def bar(name, share):
+        back, front = (element('rect', kind=kind, width=f'{o:.1f}%', height=10) for kind, o in (('back', 100), (f'fam-{group.family}', 100*share)))
+        return element('li', f'<span>{escape(name)}</span>', element('svg', back, front, kind='bar', height=10, aria_hidden='true'), f'<span>{100*share:.0f} %</span>')
+    return element('ul', *(bar(name, fmean(float(o[name]) for o in found)) for name in found[0]), kind='recall') if found else ''
+
+
+def one_seed(row): return f'{row["seed"]}: {percent(float(row["accuracy"]))} ({100*float(row["low"]):.1f} to {100*float(row["high"]):.1f})'
 
 
 def unfolded(name, group):
     "What a row of the table unfolds to"
-    rows = group.rows
-    seeds = '; '.join(f'{o["seed"]}: {percent(float(o["accuracy"]))} ({100*float(o["low"]):.1f} to {100*float(o["high"]):.1f})' for o in rows)
-    epochs = group.epochs and group.epochs + (f', where {group.epochs_published} were published' if group.epochs_published and group.epochs_published != group.epochs else '')
-    facts = {'classes': group.classes, 'trained on': group.trained_on or 'the same classes', 'published': group.published, 'each seed': seeds if len(rows) > 1 else '',
-             'validation accuracy': (o := group.mean('valid_accuracy')) and percent(o), 'always the same class': percent(group.mean('majority')),
-             'epochs': epochs, 'views at test time': group.views, 'training images': group.train_images and f'{int(group.train_images):,}',
-             'parameters': group.size and f'{group.size:,.0f}', 'data': f'{group.data}, fingerprint {group.fingerprint}', 'machine': group.machine,
-             'version': group.version, 'note': group.note}
-    listed = ''.join(f'<div><dt>{k}</dt><dd>{escape(o)}</dd></div>' for k, o in facts.items() if o)
-    return f'<dl>{listed}</dl><div><p>Recall of each class</p>{recall_bars(group)}<p><a href="#{name}">Link to this row</a></p></div>'
+    rows, valid, epochs = group.rows, group.mean('valid_accuracy'), group.epochs
+    if epochs and group.epochs_published not in ('', epochs): epochs += f', where {group.epochs_published} were published'
+    facts = {'classes': group.classes, 'trained on': group.trained_on or 'the same classes', 'published': group.published,
+             'each seed': '; '.join(map(one_seed, rows)) if len(rows) > 1 else '', 'validation accuracy': valid and percent(valid),
+             'always the same class': percent(group.mean('majority')), 'epochs': epochs, 'views at test time': group.views,
+             'training images': group.train_images and f'{int(group.train_images):,}', 'parameters': group.size and f'{group.size:,.0f}',
+             'data': f'{group.data}, fingerprint {group.fingerprint}', 'machine': group.machine, 'version': group.version, 'note': group.note}
+    listed = (element('div', element('dt', k), element('dd', escape(o))) for k, o in facts.items() if o)
+    recall = element('div', '<p>Recall of each class</p>', recall_bars(group), f'<p><a href="#{name}">Link to this row</a></p>')
+    return element('dl', *listed) + recall
+
+
+def cells_of(group, every) -> dict:
+    "{column: (what it is sorted by, what it shows)} of a row, without the method"
+    low, high = group.interval
+    asked, minutes, clean, f1 = group.question.replace('-', ', '), group.minutes, group.clean, group.mean('macro_f1')
+    spread = element('small', '{:.1f} to {:.1f}'.format(*(100*o for o in group.range))) if len(group.rows) > 1 else ''
+    return {'recipe': (group.recipe, escape(group.recipe) + element('small', escape(', '.join(group.facts(alike(group, every)))))),
+            'classes': (f'{len(group.classes.split())} {group.classes}', asked), 'accuracy': (group.score, f'<strong>{100*group.score:.1f}</strong>'),
+            'interval': (low, f'{100*low:.1f} to {100*high:.1f}'), 'clean': (clean or '', f'{100*clean:.1f}' if clean else ''),
+            'macro-F1': (f1 or '', f'{f1:.3f}' if f1 else ''), 'parameters': (group.size or '', short(group.size) if group.size else ''),
+            'minutes': (minutes or '', '' if not minutes else f'{minutes:.0f}' if minutes >= 1 else '&lt; 1'),
+            'seeds': (len(group.rows), f'{len(group.rows)}{spread}')}
 
 
 def table_row(name, group, every):
-    low, high = group.interval
-    scores = group.each('accuracy')
-    spread = f'{len(scores)}<small>{100*min(scores):.1f} to {100*max(scores):.1f}</small>' if len(scores) > 1 else '1'
-    minutes, asked = group.minutes, group.question.replace('-', ', ')
-    cells = [('wide', group.recipe, f'{escape(group.recipe)}<small>{escape(", ".join(group.facts(alike(group, every))))}</small>'),
-             ('wide', f'{len(group.classes.split())} {group.classes}', asked),
-             ('number', group.score, f'<strong>{100*group.score:.1f}</strong>'), ('number', low, f'{100*low:.1f} to {100*high:.1f}'),
-             ('number wide', group.clean or '', f'{100*group.clean:.1f}' if group.clean else ''), ('number wide', group.mean('macro_f1') or '', f'{group.mean("macro_f1"):.3f}'),
-             ('number wide', group.size or '', short(group.size) if group.size else ''), ('number wide', minutes or '', f'{minutes:.0f}' if minutes and minutes >= 1 else '&lt; 1' if minutes else ''),
-             ('number wide', len(scores), spread)]
-    method = (f'<th scope="row" data-value="{escape(group.method)}"><details><summary class="results-name">{breakable(group.method)}</summary></details>'
-              f'<small class="narrow">{escape(", ".join([group.recipe, f"{asked} classes" if asked.isdigit() else asked, *group.facts(alike(group, every))]))}</small></th>')
-    body = ''.join(f'<td class="{kind}" data-value="{escape(value)}">{shown}</td>' for kind, value, shown in cells)
-    return f'<tbody id="{name}" {tags(group)}><tr>{method}{body}</tr><tr class="more"><td colspan="{len(COLUMNS)}"><div>{unfolded(name, group)}</div></td></tr></tbody>'
+    cells = cells_of(group, every)
+    asked = f'{group.question} classes' if group.question.isdigit() else cells['classes'][1]
+    fold = element('details', element('summary', breakable(group.method), kind='results-name'))
+    narrow = element('small', escape(', '.join([group.recipe, asked, *group.facts(alike(group, every))])), kind='narrow')
+    method = element('th', fold, narrow, scope='row', data_value=group.method)
+    body = (element('td', shown, kind=COLUMNS[column], data_value=value) for column, (value, shown) in cells.items())
+    more = element('tr', element('td', element('div', unfolded(name, group)), colspan=len(COLUMNS)), kind='more')
+    return element('tbody', element('tr', method, *body), more, id=name, **tags(group))
 
 
 def table(groups: dict) -> str:
     every = list(groups.values())
-    head = ''.join(f'<th scope="col" class="{kind}"><button type="button">{name}</button></th>' for name, kind in COLUMNS.items())
-    return (f'<div class="results-scroll"><table class="table table-sm results"><caption>Accuracies in percent. Press a heading to sort, a method to unfold its row.</caption>'
-            f'<thead><tr>{head}</tr></thead>{"".join(table_row(name, o, every) for name, o in groups.items())}</table></div>')
+    head = (element('th', element('button', name, type='button'), scope='col', kind=kind) for name, kind in COLUMNS.items())
+    about = '<caption>Accuracies in percent. Press a heading to sort, a method to unfold its row.</caption>'
+    body = (table_row(name, o, every) for name, o in groups.items())
+    return element('div', element('table', about, element('thead', element('tr', *head)), *body, kind='table table-sm results'), kind='results-scroll')
 
 
 # --- the page
@@ -346,10 +401,12 @@ def legend(families):
 
 
 def filters(questions, families):
-    def options(o): return ''.join(f'<option value="{k}">{escape(v)}</option>' for k, v in o.items())
-    return (f'<form class="results-filters" aria-label="Filters"><label>question <select name="question"><option value="">all</option>{options(questions)}</select></label>'
-            f'<label>family <select name="family"><option value="">all</option>{options({o: FAMILIES[o] for o in FAMILIES if o in families})}</select></label>'
-            '<label><input type="checkbox" name="published" value="yes"> with a published figure</label> <output aria-live="polite"></output></form>')
+    def choice(name, options):
+        listed = (element('option', escape(o), value=k) for k, o in {'': 'all', **options}.items())
+        return element('label', f'{name} ', element('select', *listed, name=name))
+    published = '<label><input type="checkbox" name="published" value="yes"> with a published figure</label>'
+    return element('form', choice('question', questions), choice('family', {o: FAMILIES[o] for o in FAMILIES if o in families}), published,
+                   '<output aria-live="polite"></output>', kind='results-filters', aria_label='Filters')
 
 
 def raw(text): return f'```{{=html}}\n{text}\n```\n'
@@ -357,6 +414,32 @@ def raw(text): return f'```{{=html}}\n{text}\n```\n'
 
 EMPTY = ('There are no rows yet: nothing has been measured for publication. A row appears here only when a run of `fer_teach benchmark` '
          'has written it, so there is no figure to compare with what others published.')
+
+
+INTRODUCTION = """What each method reaches on test pictures of FER2013 that it never saw, and what others published. Every figure of ours was
+written by a run of `fer_teach benchmark`. A line is the 95\N{NO-BREAK SPACE}% interval: where two lines overlap much, call it a tie.
+Seeds of one recipe are one row, with their mean; the thick line is their range.
+"""
+BY_SIZE = """## Accuracy by size and by time {#by-size}
+
+The seven classes. The stepped line joins the best of each size: what lies below it is beaten by something as small.
+Methods without a fixed number of parameters are in the second chart only. Minutes are those of the machine that the row names,
+which other work may have shared.
+"""
+
+
+def about_people(one):
+    "What the band and the lines of the seven classes are"
+    told = 'Grey band: people, 65 ± 5\N{NO-BREAK SPACE}% ([Goodfellow et al., 2013](https://arxiv.org/abs/1307.0414)).'
+    if one: told += (f' Grey line at {100*one:.0f}\N{NO-BREAK SPACE}%: one annotator of FER+ against the same labels '
+                     '([chapter 74](74_failures.ipynb) says how it was counted).')
+    return told + '\n'
+
+
+def scatters(groups, people):
+    by_size = scatter(groups, lambda o: o.size, 'parameters', short, (1,), people)
+    by_time = scatter(groups, lambda o: o.minutes, 'minutes of training', lambda o: f'{o:.2g}', (1, 3), people)
+    return element('div', by_size, by_time, kind='scatters')
 
 
 def page(file: Path, people_file: Path) -> str:
@@ -369,19 +452,12 @@ def page(file: Path, people_file: Path) -> str:
     one = annotator(people_file)
     people = dict(band=[(HUMAN[0] - HUMAN[1], HUMAN[0] + HUMAN[1])], lines=[HUMAN[0], *([one] if one else [])])
     nobody = dict(band=[], lines=[])
-    parts = [top, 'What each method reaches on test pictures of FER2013 that it never saw, and what others published. Every figure of ours was written by a run of '
-             '`fer_teach benchmark`. A line is the 95\N{NO-BREAK SPACE}% interval: where two lines overlap much, call it a tie. Seeds of one recipe are one row, '
-             'with their mean; the thick line is their range.\n', raw(filters(questions, families) + legend(families))]
+    parts = [top, INTRODUCTION, raw(filters(questions, families) + legend(families))]
     for question, name in questions.items():
         own = {k: o for k, o in groups.items() if o.question == question}
-        parts += [f'## {name} {{#q-{question}}}\n', raw(f'<div data-plot="{question}">{dot_plot(own, people if question == "7" else nobody)}</div>')]
-        if question == '7':
-            told = 'Grey band: people, 65 ± 5\N{NO-BREAK SPACE}% ([Goodfellow et al., 2013](https://arxiv.org/abs/1307.0414)).'
-            if one: told += f' Grey line at {100*one:.0f} %: one annotator of FER+ against the same labels ([chapter 74](74_failures.ipynb) says how it was counted).'
-            parts += [told + '\n', '## Accuracy by size and by time {#by-size}\n',
-                      'The seven classes. The stepped line joins the best of each size: what lies below it is beaten by something as small. Methods without a fixed number of '
-                      'parameters are in the second chart only. Minutes are those of the machine that the row names, which other work may have shared.\n',
-                      raw('<div class="scatters">' + scatter(own, lambda o: o.size, 'parameters', short, (1, ), people)
-                          + scatter(own, lambda o: o.minutes, 'minutes of training', lambda o: f'{o:.2g}', (1, 3), people) + '</div>')]
-    parts += ['## Every row {#every-row}\n', raw(table(groups) + f'<script>{(here/"results.js").read_text(encoding="utf-8")}</script>')]
+        plot = dot_plot(own, people if question == '7' else nobody)
+        parts += [f'## {name} {{#q-{question}}}\n', raw(element('div', plot, data_plot=question))]
+        if question == '7': parts += [about_people(one), BY_SIZE, raw(scatters(own, people))]
+    script = (here/'results.js').read_text(encoding='utf-8')
+    parts += ['## Every row {#every-row}\n', raw(f'{table(groups)}<script>{script}</script>')]
     return '\n'.join(parts)
