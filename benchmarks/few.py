@@ -34,7 +34,7 @@ def main():
     faces, recipe, rows = drawn_faces(7000, seed=1).reduce(4), WINK.recipe('pretrained'), []
     for images in args.images:
         if images > (faces.usage == 'train').sum(): faces = drawn_faces(12000, seed=1).reduce(4)
-        epochs = min(12, max(4, STEPS*recipe.batch_size//images))
+        epochs = min(60, max(4, STEPS*recipe.batch_size//images))
         for seed in args.seeds:
             own = some(faces, images, seed)
             for name, pretrained in (("wink's weights", True), ('random weights', False)):
