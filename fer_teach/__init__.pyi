@@ -172,8 +172,9 @@ from .failures import corrupt as corrupt
 from .failures import robustness as robustness
 from .failures import annotator_accuracy as annotator_accuracy
 from .fast import WINK as WINK
-from .fast import BasicBlock as BasicBlock
+from .fast import pooled_block as pooled_block
 from .fast import wink as wink
+from .fast import shipped_weights as shipped_weights
 from .files import MAX_UNPACKED as MAX_UNPACKED
 from .files import MAX_DEPTH as MAX_DEPTH
 from .files import MAX_FILES as MAX_FILES
