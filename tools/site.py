@@ -2,20 +2,16 @@
 import ast
 import base64
 import html
-import inspect
 import json
 import os
 import re
 import sys
 import tempfile
 import tomllib
-from functools import cache, cached_property
-from importlib import import_module
-from operator import attrgetter
+from functools import cache
 from pathlib import Path
 
 import yaml
-from fastcore.docments import MarkdownRenderer
 from fastcore.foundation import L
 from fastcore.nbio import mk_cell, read_nb, write_nb
 from latex2mathml.converter import convert as mathml
@@ -28,8 +24,11 @@ from smalldocs.site import Site
 
 root = Path(__file__).parent.parent
 sys.path[:0] = [str(root), str(root/'tools')]  # this checkout is documented, not an installed copy
+import reference  # noqa: E402
 import results_page  # noqa: E402
 import try_page  # noqa: E402
+from reference import anchor, modules, source_of, symbols  # noqa: E402
+
 from fer_teach.copies import make_copy  # noqa: E402
 from fer_teach.course import mark_of, read_exercises  # noqa: E402
 
@@ -38,49 +37,16 @@ notebooks = sorted((root/'nbs').glob('*.ipynb')) + sorted((root/'nbs/library').g
 
 
 def page_of(notebook): return nbpath2html(Path(notebook)).stem
-def anchor(name): return name.lower()
 def raw(text): return f'```{{=html}}\n{text}\n```\n'
 
 
-# --- the package's names
-
-@cache
-def symbols(module: str) -> dict:
-    "{name: line} of what `module` defines: functions, classes, their methods, and methods patched onto other classes"
-    found = {}
-    for node in ast.parse((root/package/f'{module}.py').read_text(encoding='utf-8')).body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)): found |= {name: node.lineno for name in L(patch_name(node))}
-        if isinstance(node, ast.ClassDef):
-            found |= {f'{node.name}.{o.name}': o.lineno for o in node.body if isinstance(o, ast.FunctionDef)}
-    return {name: line for name, line in found.items() if not re.search(r'(^|\.)_', name)}
-
-
-def modules(): return [o.stem for o in sorted((root/package).glob('*.py')) if not o.stem.startswith('_') and o.stem != 'all']
-def source_of(module, name): return f'source/{module}.html#line-{symbols(module)[name]}'
-
-
-def entry(module: str, name: str) -> str:
-    "Markdown of one API entry: name, link to its source, signature with a comment per argument, docstring"
-    value, owner = attrgetter(name)(import_module(f'{package}.{module}')), name.rpartition('.')[0]
-    is_property = isinstance(value, (property, cached_property))
-    doc = MarkdownRenderer(getattr(value, 'fget', None) or getattr(value, 'func', value) if is_property else value)
-    signature = str(doc.dm).replace(':NoneType=None', '=None')
-    signature = re.sub(rf'\b({package}|fastai|numpy|pandas|torch|matplotlib)(\.\w+)*\.(?=\w)', '', signature)
-    if isinstance(value, type): signature = re.sub(r'->None:$', '', signature.replace('def ', 'class ', 1))
-    if is_property:
-        signature = name + ''.join(re.findall(r'->.+(?=:$)', signature))
-        if not doc.docs: signature += '  # ' + ' '.join(re.findall(r'return (.+)', inspect.getsource(doc.sym)))
-    level = '###' if owner in symbols(module) else '##'
-    return (f'{level} {name} {{#{anchor(name)} .api-name}}\n\n[source](/{source_of(module, name)}){{.api-source}}\n\n'
-            f'```python\n{signature.rstrip(":")}\n```\n\n{NbdevLookup().linkify(doc.docs) or ""}\n')
-
+# --- the reference
 
 def api_page(module: str) -> str:
-    "Markdown of a module's page: every public name, methods after their class"
-    names, told = symbols(module), ''.join(f'Explained, with examples, in [{title(o)}](/{page_of(o)}.ipynb).' for o in notebooks if exported(o) == module)
-    def place(name): return names.get(name.rpartition('.')[0], names[name]), names[name]
-    summary = (import_module(f'{package}.{module}').__doc__ or '').strip()
-    return '\n'.join([f'---\ntitle: {package}.{module}\n---\n', summary, told, *(entry(module, o) for o in sorted(names, key=place))])
+    "Its page of the reference, with examples from its own notebook first, then from the chapters"
+    own = [o for o in notebooks if exported(o) == module]
+    told = ''.join(f'Explained, with examples, in [{title(o)}](/{page_of(o)}.ipynb).' for o in own)
+    return reference.api_page(module, told, own + [o for o in chapters() if o not in own] + [o for o in notebooks if o not in own])
 
 
 def source_page(module: str) -> str:
@@ -135,6 +101,9 @@ def inches(file: Path) -> str:
     "The width attribute that shows a picture as large as its resolution says; an SVG says so itself"
     if file.suffix == '.svg': return ''
     with Image.open(file) as picture: return f' width="{picture.width*96/picture.info.get("dpi", (96,))[0]:.0f}"'
+
+
+PICTURE = re.compile(r'^(<(?:img|picture) .+\n\n)(\*[^*\n].*\*)$', re.M)  # and what is said of it
 
 
 def caption_of(cell) -> str:
@@ -257,7 +226,7 @@ def chapter_figures() -> str:
     return '\n'.join(rows)
 
 
-def teachers_page(file: Path) -> str: return relink(file.read_text(encoding='utf-8')).replace('<!-- chapters -->', chapter_figures())
+def told_page(file: Path) -> str: return relink(NbdevLookup().linkify(file.read_text(encoding='utf-8'))).replace('<!-- chapters -->', chapter_figures())
 
 
 # --- the site
@@ -292,18 +261,18 @@ def stage_pages(stage: Path):
     "Everything that smalldocs needs, in one folder"
     for name in ('api', 'source', 'figures', 'try'): (stage/name).mkdir()
     config = with_all_notebooks(yaml.safe_load((root/'nbs/_quarto.yml').read_text(encoding='utf-8')))
-    config['project']['resources'] = ['figures', 'try']
+    config['project']['resources'] = ['figures', 'try', 'images']
     config['format']['html']['include-after-body'] = dict(text=SCROLL)
     files = {'_quarto.yml': yaml.safe_dump(config),
              'site.css': ''.join((root/'tools'/name).read_text(encoding='utf-8') for name in ('site.css', 'results/results.css')),
              'favicon.svg': (root/'tools/favicon.svg').read_text(encoding='utf-8'),
-             'leaderboard.md': relink(results_page.page(root/'nbs/leaderboard.csv', root/'nbs/people.csv')), 'try.md': try_page.page(),
-             'teachers.md': teachers_page(root/'nbs/teachers.md'),
+             'leaderboard.md': relink(results_page.page(root/'nbs/leaderboard.csv', root/'nbs/people.csv')), 'try.md': try_page.page(), 'command.md': reference.command_page(),
+             **{o.name: told_page(o) for o in (root/'nbs').glob('*.md')},
              **{name: (root/name).read_text(encoding='utf-8') for name in ('CONTRIBUTING.md', 'CHANGELOG.md')}}
     for module in modules(): files |= {f'api/{module}.md': relink(api_page(module)), f'source/{module}.md': source_page(module)}
     for name, text in files.items(): (stage/name).write_text(text, encoding='utf-8')
     for name, content in try_page.made().items(): (stage/'try'/name).write_bytes(content)
-    for file in (o for o in (root/'nbs').rglob('*') if o.suffix in ('.png', '.svg', '.jpg', '.gif')):  # published where a page shows them
+    for file in (o for o in (root/'nbs').rglob('*') if o.suffix in ('.png', '.svg', '.jpg', '.gif', '.webp')):  # published where a page shows them
         copy = stage/file.relative_to(root/'nbs')
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(file.read_bytes())
@@ -317,7 +286,7 @@ def stage_pages(stage: Path):
     bars = {page_of(o): chapter_bar(o) for o in chapters()}
     for page, notebook in pages.items():
         for cell in notebook.cells:
-            if cell.cell_type == 'markdown': cell.source = relink(with_terms(cell.source), reached)
+            if cell.cell_type == 'markdown': cell.source = relink(with_terms(PICTURE.sub(r'\1::: {.figure-said}\n\2\n:::', cell.source)), reached)
             elif cell.cell_type == 'raw': cell.source = re.sub(r'^output-file:.*\n', '', cell.source, flags=re.M)  # not for smalldocs
         if page == 'index': notebook.cells.insert(first_heading(notebook), mk_cell(raw(try_page.home()), 'markdown'))
         if page in bars: notebook.cells.insert(1, mk_cell(bars[page], 'markdown'))
