@@ -25,7 +25,8 @@ def write(table, file, **kwargs):
 def subsets(faces, out):
     result = evaluate(load_emotions(), faces)
     asked = {' '.join(o.vocab): o for o in (result, judge_on(result, 'valence'))}
-    rows = [dict(classes=name, accuracy=o.accuracy, majority=o.majority, bits=o.bits, k=len(o.vocab), images=len(o)) for name, o in asked.items()]
+    rows = [dict(classes=name, accuracy=o.accuracy, low=o.interval[0], high=o.interval[1], majority=o.majority,
+                 bits=o.bits, k=len(o.vocab), images=len(o)) for name, o in asked.items()]
     chosen = [every_subset(result, k).assign(k=k) for k in (4, 2)]
     for table in chosen: table['images'] = [len(judge_on(result, o.split())) for o in table.classes]
     write(pd.concat([pd.DataFrame(rows), *chosen]), out/'reduction.csv', index=False)

@@ -15,7 +15,6 @@ from .baselines import BASELINES as BASELINES
 from .baselines import MLP as MLP
 from .baselines import pixel_features as pixel_features
 from .baselines import hog_features as hog_features
-from .baselines import plot_invariance as plot_invariance
 from .baselines import find_landmarks as find_landmarks
 from .baselines import landmark_features as landmark_features
 from .baselines import SVMRecipe as SVMRecipe

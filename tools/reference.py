@@ -15,7 +15,7 @@ from types import FunctionType
 from fastcore.docments import docments
 from fastcore.foundation import L
 from fastcore.nbio import read_nb
-from nbdev.doclinks import NbdevLookup, patch_name
+from nbdev.doclinks import NbdevLookup, nbpath2html, patch_name
 
 from fer_teach.course import mark_of
 
@@ -114,7 +114,7 @@ def lesson_cells(notebook: Path) -> list:
 def example_of(name: str, value, notebooks) -> str:
     "The first short lesson cell that uses `name`, without its tests, and where it stands; nothing if there is none"
     owner, _, own = name.rpartition('.')
-    used = re.compile(rf'{"[.]" if owner else chr(92) + "b"}{own}\\b' + ('' if isinstance(value, (property, cached_property)) else r'\('))
+    used = re.compile((r'\.' if owner else r'\b') + own + (r'\b' if isinstance(value, (property, cached_property)) else r'\('))
     for notebook in notebooks:
         for source in lesson_cells(notebook):
             lines = [o for o in source.splitlines() if not re.match(r'#\||from |import |test_|assert |\s*with ExceptionExpected', o)]
@@ -122,7 +122,7 @@ def example_of(name: str, value, notebooks) -> str:
             if not used.search(text) or len(lines) > 10 or max(map(len, lines)) > 110 or 'class ' in text: continue
             try: ast.parse(text)
             except SyntaxError: continue
-            return f'Example, from [{read_nb(notebook).cells[0].source.splitlines()[0].strip("# ")}]({notebook.name}):\n\n```python\n{text}\n```'
+            return f'Example, from [{read_nb(notebook).cells[0].source.splitlines()[0].strip("# ")}](/{nbpath2html(notebook).stem}.ipynb):\n\n```python\n{text}\n```'
     return ''
 
 
@@ -141,7 +141,7 @@ def entry(module: str, name: str, notebooks=()) -> str:
     else: signature = signature_of(name, value)
     if isinstance(value, type) and text.startswith(f'{value.__name__}('): text = ''  # a dataclass without words of its own
     level = '###' if owner in symbols(module) else '##'
-    parts = [f'{level} {name} {{#{anchor(name)} .api-name}}', f'[source](/{source_of(module, name)}){{.api-source}}', f'```python\n{signature}\n```',
+    parts = [f'{level} {name} {{#{anchor(name)} .api-name}}', f'[source](/{source_of(module, name)}){{.api-source}}', '' if signature == name else f'```python\n{signature}\n```',
              NbdevLookup().linkify(text), NbdevLookup().linkify(arguments_of(value) if not is_property else ''), errors_of(value), example_of(name, value, notebooks)]
     return '\n\n'.join(o for o in parts if o) + '\n'
 

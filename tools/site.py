@@ -103,7 +103,7 @@ def inches(file: Path) -> str:
     with Image.open(file) as picture: return f' width="{picture.width*96/picture.info.get("dpi", (96,))[0]:.0f}"'
 
 
-PICTURE = re.compile(r'^(<(?:img|picture) .+\n\n)(\*[^*\n].*\*)$', re.M)  # and what is said of it
+PICTURE = re.compile(r'^(<(?:img|picture)[ >].+\n\n)(\*[^*\n].*\*)$', re.M)  # and what is said of it
 
 
 def caption_of(cell) -> str:
@@ -286,7 +286,7 @@ def stage_pages(stage: Path):
     bars = {page_of(o): chapter_bar(o) for o in chapters()}
     for page, notebook in pages.items():
         for cell in notebook.cells:
-            if cell.cell_type == 'markdown': cell.source = relink(with_terms(PICTURE.sub(r'\1::: {.figure-said}\n\2\n:::', cell.source)), reached)
+            if cell.cell_type == 'markdown': cell.source = relink(with_terms(PICTURE.sub(r'\1::: {.figure-said .of-picture}\n\2\n:::', cell.source)), reached)
             elif cell.cell_type == 'raw': cell.source = re.sub(r'^output-file:.*\n', '', cell.source, flags=re.M)  # not for smalldocs
         if page == 'index': notebook.cells.insert(first_heading(notebook), mk_cell(raw(try_page.home()), 'markdown'))
         if page in bars: notebook.cells.insert(1, mk_cell(bars[page], 'markdown'))
