@@ -34,23 +34,30 @@ def judge_on(judged,  # a `Result` with probabilities, or a model (with `faces`)
             ) -> Result:  # of the images whose label is in the scheme
     "How a finished model does on a coarser scheme, without training; `FaceError` for a scheme that is finer than its classes"
     if not isinstance(judged, Result): judged = _judged(judged, faces)
-    if judged.probabilities is None: raise FaceError('this result has no probabilities to add up: give the model and its faces instead')
+    if judged.probabilities is None:
+        raise FaceError('this result has no probabilities to add up: give the model and its faces instead')
     groups, member = _membership(judged, classes)
     kept = member.any(1)[judged.labels]
     labels = member.argmax(1)[judged.labels[kept]]
-    empty = [name for i, name in enumerate(groups) if not (labels == i).any()]
-    if empty: raise FaceError(f'no {judged.split} image has the label {" or ".join(empty)}: choose classes that have images')
+    _require_all(labels, groups, judged.split)
     summed = judged.probabilities[kept] @ member
     p = summed/summed.sum(1, keepdims=True).clip(1e-12)
-    return replace(judged, labels=labels, predictions=p.argmax(1), probabilities=p, vocab=tuple(groups), source=judged.source[kept],
-                   clean=None if judged.clean is None else judged.clean[kept], prior=judged.prior @ member)
+    clean = None if judged.clean is None else judged.clean[kept]
+    return replace(judged, labels=labels, predictions=p.argmax(1), probabilities=p, vocab=tuple(groups),
+                   source=judged.source[kept], clean=clean, prior=judged.prior @ member)
+
+def _require_all(labels, groups, split):
+    "`FaceError` where a class of the scheme has no image"
+    empty = [name for i, name in enumerate(groups) if not (labels == i).any()]
+    if empty: raise FaceError(f'no {split} image has the label {" or ".join(empty)}: choose classes that have images')
 
 def _judged(model, faces):
     "The result of a model; the scores of a support vector machine stand in for its probabilities"
     if faces is None: raise FaceError('give the faces that the model is to be judged on')
     result = evaluate(model, faces)
     if result.probabilities is not None: return result
-    if not isinstance(model, FittedBaseline): raise FaceError('the model gives neither probabilities nor scores, so it cannot choose among fewer classes')
+    if not isinstance(model, FittedBaseline):
+        raise FaceError('the model gives neither probabilities nor scores, so it cannot choose among fewer classes')
     scores = model.classifier.decision_function(model.baseline.features(faces.split('test').pixels))
     scores = np.stack([-scores, scores], 1) if scores.ndim == 1 else scores
     return replace(result, probabilities=np.exp(scores - scores.max(1, keepdims=True)))
@@ -68,23 +75,31 @@ def three_arms(fine: Result,  # of a model with more classes
     "Accuracy with interval and bits of: the finer model judged on the coarse scheme, the coarse model, and guessing"
     judged = judge_on(fine, {name: list(old) for name, old in _origin(fine, coarse).items()})
     guess = replace(coarse, predictions=np.full_like(coarse.labels, coarse.guess), probabilities=None)
-    arms = {f'trained on {len(fine.vocab)}, judged on {len(coarse.vocab)}': judged, f'trained on {len(coarse.vocab)}': coarse, f'always {coarse.vocab[coarse.guess]}': guess}
-    return pd.DataFrame({name: dict(accuracy=o.accuracy, low=o.interval[0], high=o.interval[1], bits=o.bits) for name, o in arms.items()}).T
+    many, few = len(fine.vocab), len(coarse.vocab)
+    arms = {f'trained on {many}, judged on {few}': judged, f'trained on {few}': coarse,
+            f'always {coarse.vocab[coarse.guess]}': guess}
+    rows = {name: (o.accuracy, *o.interval, o.bits) for name, o in arms.items()}
+    return pd.DataFrame(rows, ['accuracy', 'low', 'high', 'bits']).T
 
 def _origin(fine, coarse):
     "Which classes of the finer result each class of the coarse one holds"
-    if not set(coarse.vocab) <= set(fine.vocab): raise FaceError(f'{", ".join(coarse.vocab)} are not all classes of the finer model ({", ".join(fine.vocab)}): judge it with judge_on(fine, groups) first')
+    if not set(coarse.vocab) <= set(fine.vocab):
+        known = ', '.join(fine.vocab)
+        raise FaceError(f'{", ".join(coarse.vocab)} are not all classes of the finer model ({known}): judge it with judge_on(fine, groups) first')
     return {name: (name,) for name in coarse.vocab}
 
-# %% ../nbs/60_reduction.ipynb #arms-plot
 def plot_arms(arms: pd.DataFrame,  # as `three_arms` gives it; without bits if need be
               ax=None):
     "Accuracy of each arm with its 95 % interval; returns the axes"
-    if ax is None: ax = plt.subplots(figsize=(5.6, 1.9), layout='constrained')[1]
-    ax.barh(range(len(arms)), arms.accuracy, xerr=[arms.accuracy - arms.low, arms.high - arms.accuracy], color=['tab:blue', 'tab:orange', 'tab:gray'], capsize=3)
-    for i, row in enumerate(arms.itertuples()): ax.text(row.high + .02, i, f'{row.accuracy:.1%}' + (f', {row.bits:.2f} bits' if 'bits' in arms else ''), va='center', fontsize=8)
+    if ax is None: ax = plt.subplots(figsize=(6.4, 1.9), layout='constrained')[1]
+    colors = ['tab:blue', 'tab:orange', 'tab:gray']
+    ax.barh(range(len(arms)), arms.accuracy, color=colors, capsize=3,
+            xerr=[arms.accuracy - arms.low, arms.high - arms.accuracy])
+    for i, row in enumerate(arms.itertuples()):
+        told = f'{row.accuracy:.1%}' + (f', {row.bits:.2f} bits' if 'bits' in arms else '')
+        ax.text(1.02, i, told, va='center', fontsize=9, transform=ax.get_yaxis_transform())
     ax.set_yticks(range(len(arms)), arms.index)
-    ax.set(xlim=(0, 1.25), xticks=np.linspace(0, 1, 6), xlabel='accuracy')
+    ax.set(xlim=(0, 1), xlabel='accuracy')
     ax.invert_yaxis()
     return ax
 
@@ -93,41 +108,48 @@ def every_subset(result: Result,  # with probabilities
                  k: int  # classes to choose
                 ) -> pd.DataFrame:
     "The accuracy of one model on every choice of `k` of its classes, the easiest first"
-    if not 2 <= k < len(result.vocab): raise FaceError(f'choose 2 to {len(result.vocab) - 1} of the {len(result.vocab)} classes, not {k}')
-    rows = [(' '.join(names), o.accuracy, o.majority, o.bits) for names in combinations(result.vocab, k) for o in [judge_on(result, list(names))]]
-    return pd.DataFrame(rows, columns=['classes', 'accuracy', 'majority', 'bits']).sort_values('accuracy', ascending=False, ignore_index=True)
+    if not 2 <= k < len(result.vocab):
+        raise FaceError(f'choose 2 to {len(result.vocab) - 1} of the {len(result.vocab)} classes, not {k}')
+    judged = {' '.join(o): judge_on(result, list(o)) for o in combinations(result.vocab, k)}
+    rows = [(name, o.accuracy, *o.interval, o.majority, o.bits) for name, o in judged.items()]
+    columns = ['classes', 'accuracy', 'low', 'high', 'majority', 'bits']
+    return pd.DataFrame(rows, columns=columns).sort_values('accuracy', ascending=False, ignore_index=True)
 
 def plot_subsets(subsets: pd.DataFrame,  # as `every_subset` gives it
                  marked: str = '',  # the subset to point out
                  ax=None):
-    "Every subset by accuracy, with what guessing gives; returns the axes"
-    if ax is None: ax = plt.subplots(figsize=(6.6, .6 + .16*len(subsets)), layout='constrained')[1]
-    colours = ['tab:orange' if o == marked else 'tab:blue' for o in subsets.classes]
-    ax.barh(range(len(subsets)), subsets.accuracy, color=colours, height=.75)
-    ax.plot(subsets.majority, range(len(subsets)), '|', color='black', ms=5, label='always guessing')
-    ax.set_yticks(range(len(subsets)), subsets.classes, fontsize=6.5)
+    "Every subset by accuracy with its 95 % interval, and what guessing gives; returns the axes"
+    if ax is None: ax = plt.subplots(figsize=(8.4, .9 + .19*len(subsets)), layout='constrained')[1]
+    for name, color in ((False, 'tab:blue'), (True, 'tab:orange')):
+        part = subsets[(subsets.classes == marked) == name]
+        ax.errorbar(part.accuracy, part.index, xerr=[part.accuracy - part.low, part.high - part.accuracy],
+                    fmt='o', ms=4, capsize=2, color=color)
+    ax.plot(subsets.majority, subsets.index, '|', color='black', ms=7, label='always guessing')
+    ax.set_yticks(subsets.index, subsets.classes, fontsize=8)
     ax.set(xlim=(0, 1), ylim=(len(subsets) - .4, -.6), xlabel='accuracy')
-    ax.legend(fontsize=7, loc='lower right')
+    ax.legend(fontsize=9, loc='upper left', bbox_to_anchor=(1, 1))
     return ax
 
 # %% ../nbs/60_reduction.ipynb #plot-threshold
 def plot_threshold(result: Result  # of two classes, with probabilities
                   ):
     "ROC curve, precision-recall curve, and accuracy by threshold for the second class; returns the axes"
-    if len(result.vocab) != 2 or result.probabilities is None: raise FaceError('a threshold needs two classes and probabilities: judge_on(result, [first, second])')
-    p, truth = result.probabilities[:, 1], result.labels
+    if len(result.vocab) != 2 or result.probabilities is None:
+        raise FaceError('a threshold needs two classes and probabilities: judge_on(result, [first, second])')
+    (first, second), p, truth = result.vocab, result.probabilities[:, 1], result.labels
     fig, (roc, pr, by) = plt.subplots(1, 3, figsize=(9.6, 3), layout='constrained')
     false, true, _ = metrics.roc_curve(truth, p)
     roc.plot(false, true)
     roc.plot([0, 1], [0, 1], color='black', lw=.8, ls='--')
-    roc.set(xlabel=f'{result.vocab[0]} called {result.vocab[1]}', ylabel=f'{result.vocab[1]} found', title=f'ROC, area {metrics.auc(false, true):.3f}')
+    roc.set(xlabel=f'{first} called {second}', ylabel=f'{second} found', title=f'ROC, area {metrics.auc(false, true):.3f}')
     precision, recall, _ = metrics.precision_recall_curve(truth, p)
     pr.plot(recall, precision)
-    pr.set(xlabel='recall', ylabel='precision', ylim=(0, 1.03), title=f'average precision {metrics.average_precision_score(truth, p):.3f}')
+    average = metrics.average_precision_score(truth, p)
+    pr.set(xlabel='recall', ylabel='precision', ylim=(0, 1.03), title=f'average precision {average:.3f}')
     thresholds = np.linspace(0, 1, 101)
     by.plot(thresholds, [((p > o) == truth).mean() for o in thresholds])
     by.axvline(.5, color='black', lw=.8, ls='--')
-    by.set(xlabel='threshold', ylabel='accuracy', title=f'{result.accuracy:.1%} at one half')
+    by.set(xlabel='threshold', ylabel='accuracy', ylim=(0, 1), title=f'{result.accuracy:.1%} at one half')
     return roc, pr, by
 
 # %% ../nbs/60_reduction.ipynb #imbalance
@@ -143,12 +165,14 @@ def imbalance_arms(faces: Faces,
     arms = {'as it is': (faces, recipe), 'class weights': (faces, replace(recipe, class_weights=True))}
     for margin in margins:
         part = faces.undersample(margin, seed)
-        arms[f'cut by {margin:,}'] = part, recipe.with_epochs(round(recipe.epochs*counts.sum()/part.counts()['train'].sum()))
+        longer = recipe.epochs*counts.sum()/part.counts()['train'].sum()
+        arms[f'cut by {margin:,}'] = part, recipe.with_epochs(round(longer))
     rows = {name: _imbalance_row(train(part, arch, how, seed=seed), counts.idxmin()) for name, (part, how) in arms.items()}
     return pd.DataFrame(rows).T.astype(dict(images=int, epochs=int))
 
 def _imbalance_row(learn, rarest):
     result = learn.valid_result
-    low, high = result.interval
-    return dict(images=len(learn.dls.train_ds), epochs=learn.recipe.epochs, accuracy=result.accuracy, low=low, high=high, balanced=result.balanced_accuracy, macro_f1=result.macro_f1,
-                **{f'recall of {rarest}': result.report().recall[rarest]})
+    (low, high), recall = result.interval, result.report().recall[rarest]
+    return {'images': len(learn.dls.train_ds), 'epochs': learn.recipe.epochs,
+            'accuracy': result.accuracy, 'low': low, 'high': high,
+            'balanced': result.balanced_accuracy, 'macro_f1': result.macro_f1, f'recall of {rarest}': recall}
