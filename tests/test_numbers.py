@@ -39,7 +39,7 @@ def wrong(number, percent, value):
     return abs(float(plain) - value*(100 if percent else 1)) > .5*10**-places + 1e-9
 
 
-@pytest.mark.parametrize('chapter, number, percent, table, column, where', marks())
+@pytest.mark.parametrize('chapter, number, percent, table, column, where', list(marks()))
 def test_prose_says_what_the_table_says(chapter, number, percent, table, column, where):
     value = in_table(table, column, where)
     assert not wrong(number, percent, value), f'{chapter} says {number}{" %"*percent}, {table} says {value:.4f} for {column} where {where}'
