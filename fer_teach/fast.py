@@ -44,10 +44,10 @@ def shipped_weights(model: nn.Sequential):
 _WORLD = dict(flip=True, rotation=12, shift=.08, zoom=.22, contrast=.5, light=.15, noise=.08, erase=.3)
 _WINK = Recipe(
     epochs=8, lr=6e-3, batch_size=256, weight_decay=.1, optimizer='muon', ema=.98,
-    progressive_sizes=((0, 32), (.25, 48)), tta=dict(flip=True, zooms=(.9, 1.2)),
+    progressive_sizes=((0, 32), (.25, 48)), tta=dict(flip=True, zooms=(.9, 1.1)),
     augment=dict(flip=True, shift=.08, zoom=.15, contrast=.4, light=.1, noise=.06))
 _LONG = replace(_WINK, epochs=45, weight_decay=.3, ema=.995, augment=_WORLD)
 _OWN = replace(_WINK, epochs=12, lr=1e-3, batch_size=32, optimizer='adamw', ema=0, progressive_sizes=(), layer_decay=.3, pretrained=True)
 WINK = Arch(
-    'wink', wink, 'pooled blocks made for 48 pixels and a processor: ours', cam_layer='4',
+    'wink', wink, 'pooled blocks made for 48 pixels and a processor: ours', cam_layer='5',
     weights=shipped_weights, recipes={'default': _WINK, 'long': _LONG, 'pretrained': _OWN})
