@@ -31,23 +31,26 @@ def wink(channels: int, classes: int, widths: tuple = (64, 128, 224), dropout: f
 
 # %% ../nbs/54_fast.ipynb #shipped-weights
 def shipped_weights(model: nn.Sequential):
-    "Fill all of `model`, a `wink`, but its last layer with the weights of the network that comes along; `FaceError` for other widths"
+    "Fill a `wink`, all but its last layer, with the weights that come along; `FaceError` for other widths"
     stored = load_file(Path(fer_teach.__file__).parent/'shipped/wink/model.safetensors')
-    own, last = model.state_dict(), f'{len(model) - 1}.'
-    stem = stored['1.weight']
+    own, last, stem = model.state_dict(), f'{len(model) - 1}.', stored['1.weight']
     stored['1.weight'] = stem.expand_as(own['1.weight'])*stem.shape[1]/own['1.weight'].shape[1]
-    body = {name: o for name, o in stored.items() if not name.startswith(last)}
-    try: model.load_state_dict(body | {name: own[name] for name in own if name.startswith(last)})
-    except RuntimeError: raise FaceError('the weights that come along are for wink as it is: leave out widths, or begin with random ones') from None
+    filled = {name: own[name] if name.startswith(last) else o for name, o in stored.items()}
+    try: model.load_state_dict(filled)
+    except RuntimeError:
+        raise FaceError('the weights that come along are for wink as it is: leave out widths, '
+                        'or begin with random ones') from None
 
 # %% ../nbs/54_fast.ipynb #wink-arch
 _WORLD = dict(flip=True, rotation=12, shift=.08, zoom=.22, contrast=.5, light=.15, noise=.08, erase=.3)
 _WINK = Recipe(
     epochs=8, lr=6e-3, batch_size=256, weight_decay=.1, optimizer='muon', ema=.98,
-    progressive_sizes=((0, 32), (.25, 48)), tta=dict(flip=True, zooms=(.9, 1.1)),
+    progressive_sizes=((0, 32), (.25, 48)), tta=dict(flip=True, zooms=(.9, 1.2)),
     augment=dict(flip=True, shift=.08, zoom=.15, contrast=.4, light=.1, noise=.06))
 _LONG = replace(_WINK, epochs=45, weight_decay=.3, ema=.995, augment=_WORLD)
-_OWN = replace(_WINK, epochs=12, lr=1e-3, batch_size=32, optimizer='adamw', ema=0, progressive_sizes=(), layer_decay=.3, pretrained=True)
+_OWN = replace(
+    _WINK, epochs=12, lr=1e-3, batch_size=32, optimizer='adamw', ema=0, progressive_sizes=(),
+    layer_decay=.3, pretrained=True)
 WINK = Arch(
-    'wink', wink, 'pooled blocks made for 48 pixels and a processor: ours', cam_layer='5',
+    'wink', wink, 'pooled blocks made for 48 pixels and a processor: ours', cam_layer='4',
     weights=shipped_weights, recipes={'default': _WINK, 'long': _LONG, 'pretrained': _OWN})
