@@ -109,8 +109,9 @@ from .failures import corrupt as corrupt
 from .failures import robustness as robustness
 from .failures import annotator_accuracy as annotator_accuracy
 from .fast import WINK as WINK
-from .fast import BasicBlock as BasicBlock
+from .fast import pooled_block as pooled_block
 from .fast import wink as wink
+from .fast import shipped_weights as shipped_weights
 from .grading import SCORES as SCORES
 from .grading import mean_interval as mean_interval
 from .grading import importance_ranks as importance_ranks

@@ -164,10 +164,11 @@ def plan_run(faces: Faces,
              *,
              epochs: int | None = None,  # instead of the recipe's, in each of its stages
              seed: int | None = None,
-             pretrained: bool | None = None,  # instead of what the recipe says
+             pretrained: bool | None = None,  # instead of what the recipe says; True makes the recipe 'pretrained', if there is one, the default
              data: str | None = None,  # where `faces` were read
              device=None) -> Run:
     "The `Run` that trains `arch` on `faces`"
+    if pretrained and recipe == 'default' and 'pretrained' in arch.recipes: recipe = 'pretrained'
     chosen = arch.recipe(recipe)
     if epochs is not None: chosen = chosen.with_epochs(epochs)
     if pretrained is not None: chosen = replace(chosen, pretrained=pretrained)
