@@ -141,8 +141,8 @@ def body(norm):
 
 
 class AcrossBatch(nn.Module):
-    "Attention of a batch (n, d) over itself: every face is mixed with those that stand beside it"
-    def forward(self, x): return (x @ x.T).softmax(1) @ x
+    "Scaled dot-product attention of a batch (n, d) over itself: every face is mixed with those of the batch that are like it"
+    def forward(self, x): return (x @ x.T/x.shape[1]**.5).softmax(1) @ x
 
 
 # --- the suspects: each yields (arm, measures)
@@ -312,7 +312,7 @@ def across_batch(seed):
     (x, y), (test_x, test_y) = new_faces(seed, 24)
     for leak in (True, False):
         torch.manual_seed(seed)
-        net = nn.Sequential(*list(small())[:-1], *([AcrossBatch()] if leak else []), nn.Linear(64, 7))
+        net = nn.Sequential(*list(small())[:-1], nn.BatchNorm1d(64, affine=False), *([AcrossBatch()] if leak else []), nn.Linear(64, 7))
         fit(net, x, y, 20)
         orders = {'mixed batches of 32': torch.randperm(len(test_y)).split(32), 'batches sorted by class': test_y.argsort(stable=True).split(32),
                   'one face at a time': torch.arange(len(test_y)).split(1)}
