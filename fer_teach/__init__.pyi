@@ -17,7 +17,6 @@ from .baselines import BASELINES as BASELINES
 from .baselines import MLP as MLP
 from .baselines import pixel_features as pixel_features
 from .baselines import hog_features as hog_features
-from .baselines import plot_invariance as plot_invariance
 from .baselines import find_landmarks as find_landmarks
 from .baselines import landmark_features as landmark_features
 from .baselines import SVMRecipe as SVMRecipe
@@ -199,10 +198,10 @@ from .leaderboard import add_to_leaderboard as add_to_leaderboard
 from .learn import learn_emotions as learn_emotions
 from .learn import learn_baseline as learn_baseline
 from .learner import OPTIMIZERS as OPTIMIZERS
-from .learner import freeze as freeze
-from .learner import layer_groups as layer_groups
 from .learner import face_loaders as face_loaders
 from .learner import FaceLearner as FaceLearner
+from .learner import freeze as freeze
+from .learner import layer_groups as layer_groups
 from .learner import emotion_learner as emotion_learner
 from .learner import find_device as find_device
 from .learner import fit_recipe as fit_recipe
