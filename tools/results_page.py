@@ -249,7 +249,7 @@ def dot_plot(groups: dict, people: dict) -> str:  # {id: group} of one question
 
 # --- accuracy by size and by time
 
-WIDE, HIGH, LETTER = 330, 320, 6.2  # labels are placed for a phone's width; elsewhere there is more room
+WIDE, HIGH, LETTER = 310, 320, 7  # labels are placed for a phone's width; elsewhere there is more room
 
 
 BESIDE = ((-8, -8, 'end'), (8, -8, 'start'), (10, 4, 'start'), (-10, 4, 'end'), (0, -12, 'middle'), (8, 17, 'start'), (-8, 17, 'end'), (0, 21, 'middle'))

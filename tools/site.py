@@ -231,10 +231,13 @@ def told_page(file: Path) -> str: return relink(NbdevLookup().linkify(file.read_
 
 # --- the site
 
-# what scrolls can be reached by keyboard
+# what scrolls can be reached by keyboard, and the sections of the sidebar be folded by it
 SCROLL = """<script>
 const reachable = () => document.querySelectorAll('pre, .cell-output-display, .sd-table').forEach(o => { if (o.scrollWidth > o.clientWidth) o.tabIndex = 0 })
 for (const event of ['load', 'resize', 'toggle']) addEventListener(event, reachable, true)
+addEventListener('keydown', event => {
+  if (event.target.matches('a[role=button]') && (event.key === 'Enter' || event.key === ' ')) { event.preventDefault(); event.target.click() }
+})
 </script>"""
 
 
@@ -311,7 +314,8 @@ LANDMARKS = {'class="navbar ': 'Site', 'class="quarto-secondary-nav': 'Section',
 def with_landmarks(text: str) -> str:
     "A page whose parts for navigation have names, by which a screen reader tells them apart"
     for start, name in LANDMARKS.items(): text = text.replace(f'<nav {start}', f'<nav aria-label="{name}" {start}')
-    return text
+    text = re.sub(r'(<a class="sidebar-item-text[^>]*) role="navigation" aria-expanded="\w+"', r'\1', text)  # no landmark: it folds its section,
+    return re.sub(r'(<a class="sidebar-item-toggle[^>]*) role="navigation"', r'\1 role="button" tabindex="0"', text)  # as does the button beside it
 
 
 def without_network(out: Path):
