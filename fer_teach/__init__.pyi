@@ -186,8 +186,8 @@ from .grading import SCORES as SCORES
 from .grading import mean_interval as mean_interval
 from .grading import importance_ranks as importance_ranks
 from .grading import perturbation_curves as perturbation_curves
-from .grading import randomised as randomised
 from .grading import map_similarity as map_similarity
+from .grading import randomised as randomised
 from .grading import sanity_check as sanity_check
 from .grading import score_explanations as score_explanations
 from .grading import plot_scores as plot_scores
