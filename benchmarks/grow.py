@@ -1,5 +1,6 @@
 """How a network grows, on drawn faces: what each step of chapter 50 buys, on test faces and on moved ones (nbs/grown.csv),
-and twenty layers with and without batch norm and shortcuts (nbs/deep.csv). `python benchmarks/grow.py [steps] [deep]`"""
+and twenty layers with and without batch norm and shortcuts (nbs/deep.csv). `python benchmarks/grow.py [steps] [deep]`
+What stands in these tables is not measured again: remove a table to begin anew."""
 import argparse
 import os
 import time
@@ -68,12 +69,14 @@ def moved_faces(faces, pixels, seed):
 
 
 def steps(args):
-    rows = []
+    rows = read(args.out/'grown.csv')
+    done = {(o['network'], o['epochs'], o['seed']) for o in rows}
     for seed in args.seeds:
         faces = drawn_faces(2800, seed, difficulty='easy')
         test = replace(drawn_faces(2000, 100 + seed, difficulty='easy'), usage=np.repeat('test', 2000))
         for name, build in STEPS.items():
             for epochs in (8, 24) if name == 'average pooling' else (8,):
+                if (name, epochs, seed) in done: continue
                 rows += step_rows(name, build, epochs, seed, faces, test)
                 write(rows, args.out/'grown.csv')
 
@@ -107,11 +110,13 @@ def twenty(norm, shortcut, width=16):
 
 
 def deep(args):
-    rows = []
+    rows = read(args.out/'deep.csv')
+    done = {(o['norm'], o['shortcut'], o['seed']) for o in rows}
     for seed in args.seeds:
         faces = drawn_faces(2800, seed, difficulty='easy')
         for norm in (False, True):
             for shortcut in (False, True):
+                if (norm, shortcut, seed) in done: continue
                 torch.manual_seed(seed)
                 curve = fit(twenty(norm, shortcut), faces, epochs=12)
                 rows += [dict(norm=norm, shortcut=shortcut, seed=seed, epoch=i + 1, loss=loss, accuracy=accuracy)
@@ -138,6 +143,9 @@ def fit(net, faces, epochs, lr=3e-3):
         with torch.no_grad(): right = net(valid_x).argmax(1) == valid_y
         curve.append((float(np.mean(losses)), right.float().mean().item()))
     return curve
+
+
+def read(file): return pd.read_csv(file).to_dict('records') if file.exists() else []
 
 
 def write(rows, file):
