@@ -223,7 +223,7 @@ def test_results_of_a_table(site_tool, tmp_path):
     groups = results.with_ids(results.read_groups(file))
     assert sorted(len(o.rows) for o in groups.values()) == [1, 1, 1, 2]
     page = results.page(file, tmp_path/'none.csv')
-    assert '<b>' not in page and page.count('<tbody id=') == 4 and page.count('class="dots-row" ') == 4 and 'data-plot="happy-sad"' in page
+    assert '<b>' not in page and page.count('<tbody id=') == 4 and page.count('class="dots-row"') == 4 and 'data-plot="happy-sad"' in page
 
 
 def test_results_filter_sort_and_unfold(url, tab):
