@@ -3,6 +3,7 @@ So is every answer to an exercise that is not right, where the exercise stands: 
 
 `pytest --shake K` runs the tests as they would run elsewhere: by other seeds, with one thread or two, in float32 or bfloat16.
 """
+import logging
 import os
 import random
 import re
@@ -121,6 +122,7 @@ class NotebookFile(pytest.File):
     def start(self):
         from execnb.shell import CaptureShell
         self.shell = CaptureShell(self.path, mpl_format='svg')
+        self.log_level = logging.getLogger('fer_teach').level
 
     def run_before(self, last):
         "Run the cells before the item `last` that have not run yet"
@@ -130,7 +132,9 @@ class NotebookFile(pytest.File):
             if item.state == 'new': item.execute()
 
     def teardown(self):
-        if self.shell is not None: self.shell.close()
+        if self.shell is None: return
+        self.shell.close()
+        logging.getLogger('fer_teach').setLevel(self.log_level)  # some chapters want no line per epoch
         self.shell = None
 
 

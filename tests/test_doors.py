@@ -134,6 +134,7 @@ def test_quiet_and_logging(capsys, caplog):
     faces = drawn_faces(60, seed=0, emotions=('happy', 'sad'))
     arch = Arch('dense', lambda channels, classes: nn.Sequential(nn.Flatten(), nn.Linear(48*48, classes)))
     log = logging.getLogger('fer_teach')
+    log.setLevel(logging.INFO)
     train(faces, arch, Recipe(epochs=1))
     assert 'epoch 1/1' in capsys.readouterr().out and 'epoch 1/1' in caplog.text
     log.setLevel(logging.WARNING)
