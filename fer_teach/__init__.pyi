@@ -176,6 +176,9 @@ from .scratch import CUSTOM_CNN as CUSTOM_CNN
 from .scratch import VGG16_SCRATCH as VGG16_SCRATCH
 from .scratch import MINI_XCEPTION as MINI_XCEPTION
 from .scratch import SCRATCH as SCRATCH
+from .scratch import plain_conv as plain_conv
+from .scratch import separable_conv as separable_conv
+from .scratch import Residual as Residual
 from .scratch import sequential as sequential
 from .scratch import layers_of as layers_of
 from .scratch import cnn10 as cnn10
@@ -183,9 +186,6 @@ from .scratch import convnet as convnet
 from .scratch import OneLogit as OneLogit
 from .scratch import custom_cnn as custom_cnn
 from .scratch import vgg16_scratch as vgg16_scratch
-from .scratch import plain_conv as plain_conv
-from .scratch import separable_conv as separable_conv
-from .scratch import Residual as Residual
 from .scratch import mini_xception as mini_xception
 from .transfer import TUNED as TUNED
 from .transfer import FROZEN as FROZEN
