@@ -122,7 +122,6 @@ class NotebookFile(pytest.File):
     def start(self):
         from execnb.shell import CaptureShell
         self.shell = CaptureShell(self.path, mpl_format='svg')
-        self.log_level = logging.getLogger('fer_teach').level
 
     def run_before(self, last):
         "Run the cells before the item `last` that have not run yet"
@@ -134,7 +133,7 @@ class NotebookFile(pytest.File):
     def teardown(self):
         if self.shell is None: return
         self.shell.close()
-        logging.getLogger('fer_teach').setLevel(self.log_level)  # some chapters want no line per epoch
+        logging.getLogger('fer_teach').setLevel(logging.INFO)  # some chapters want no line per epoch
         self.shell = None
 
 
