@@ -16,8 +16,15 @@ from fer_teach.grading import against_placebo, score_explanations
 from fer_teach.readers import find_faces
 from fer_teach.runs import load_emotions
 from fer_teach.learn import learn_emotions
+from torch import nn
 
 FILE = Path(__file__).parents[1]/'nbs/grades.csv'
+
+
+def methods_for(learn):
+    "All methods but the placebos, which are always graded; guided backpropagation needs ReLU"
+    guided = any(isinstance(o, nn.ReLU) for o in learn.model.modules())
+    return [o for o in METHODS if o not in PLACEBOS and (guided or o != 'GuidedBackprop')]
 
 
 def graded(cases, n, file):
@@ -26,7 +33,7 @@ def graded(cases, n, file):
     for name, (learn, faces) in cases.items():
         start = time.perf_counter()
         some = faces[np.sort(np.random.default_rng(0).permutation(len(faces))[:n])]
-        tables[name] = score_explanations(learn, some, [o for o in METHODS if o not in PLACEBOS])
+        tables[name] = score_explanations(learn, some, methods_for(learn))
         print(f'{name}, {len(some)} faces, {time.perf_counter() - start:.0f} s\n{tables[name].xs("mean", axis=1, level=1).to_string()}\n{against_placebo(tables[name]).to_string()}', flush=True)
         pd.concat(tables, names=['graded']).to_csv(part := file.with_suffix('.part'))
         os.replace(part, file)

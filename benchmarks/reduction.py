@@ -28,7 +28,10 @@ def subsets(faces, out):
     rows = [dict(classes=name, accuracy=o.accuracy, low=o.interval[0], high=o.interval[1], majority=o.majority,
                  bits=o.bits, k=len(o.vocab), images=len(o)) for name, o in asked.items()]
     chosen = [every_subset(result, k).assign(k=k) for k in (4, 2)]
-    for table in chosen: table['images'] = [len(judge_on(result, o.split())) for o in table.classes]
+    for table in chosen:
+        judged = [judge_on(result, o.split()) for o in table.classes]
+        table['images'] = [len(o) for o in judged]
+        table['low'], table['high'] = zip(*(o.interval for o in judged))
     write(pd.concat([pd.DataFrame(rows), *chosen]), out/'reduction.csv', index=False)
 
 

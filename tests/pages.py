@@ -41,6 +41,7 @@ def chromium_with(executable, *flags):
 def new_page(browser, width, height):
     "A page that remembers what went `wrong` in it, and what it `asked` for"
     context = browser.new_context(viewport=dict(width=width, height=height), color_scheme='light')
+    context.set_default_timeout(60_000)  # the machine may be busy
     page = context.new_page()
     page.wrong, page.asked = [], []
     page.on('console', lambda o: o.type == 'error' and page.wrong.append(o.text))

@@ -1,4 +1,8 @@
 "Lists of paths, labels in file names, persons, and arrays"
+import re
+from pathlib import Path
+
+import fer_teach.all
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,6 +11,8 @@ from fer_teach.core import FaceError
 from fer_teach.drawn import drawn_faces
 from fer_teach.readers import faces_from_arrays, read_faces
 from tests.test_data import png, zipped
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -128,9 +134,26 @@ def test_quiet_and_logging(capsys, caplog):
     faces = drawn_faces(60, seed=0, emotions=('happy', 'sad'))
     arch = Arch('dense', lambda channels, classes: nn.Sequential(nn.Flatten(), nn.Linear(48*48, classes)))
     log = logging.getLogger('fer_teach')
+    log.setLevel(logging.INFO)
     train(faces, arch, Recipe(epochs=1))
     assert 'epoch 1/1' in capsys.readouterr().out and 'epoch 1/1' in caplog.text
     log.setLevel(logging.WARNING)
     try: train(faces, arch, Recipe(epochs=1))
     finally: log.setLevel(logging.INFO)
     assert capsys.readouterr().out == ''
+
+
+def test_the_example_of_readme(tmp_path, monkeypatch):
+    "Own classes from a folder: README's lines as they stand"
+    code = re.search(r'```python\n(faces = read_faces.+?)```', (ROOT/'README.md').read_text(), re.S)[1]
+    drawn = drawn_faces(90, difficulty='easy', emotions=('happy', 'surprise', 'neutral'))
+    for i, (face, label) in enumerate(zip(drawn.pixels, drawn.labels)):
+        folder = tmp_path/'pictures'/('awake', 'bored')[int(label == 2)]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(face).save(folder/f'{i}.png')
+    monkeypatch.chdir(tmp_path)
+    space = vars(fer_teach.all) | {}
+    exec(code, space)
+    learn = space['learn']
+    assert learn.vocab == ('awake', 'bored') and learn.recipe_name == 'pretrained' and len(learn.result) == 9
+    assert {'README.md', 'model.safetensors', 'confusion.png'} <= {o.name for o in (tmp_path/'run1').iterdir()}

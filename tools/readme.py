@@ -16,7 +16,8 @@ def readme() -> str:
     notebook.cells = [cell for cell in notebook.cells if not re.search(r'^#\|\s*(hide|default_exp)', cell.source, re.M)]
     for cell in notebook.cells: cell.source = re.sub(r'^#\|.*\n?', '', cell.source, flags=re.M)
     text, _ = MarkdownExporter().from_notebook_node(notebook)
-    text = re.sub(r'\]\((?!https?:|#)([^)]+\.ipynb)\)', r'](nbs/\1)', text)
+    text = re.sub(r'\]\((?!https?:|#)([^)]+\.(?:ipynb|md|webp))\)', r'](nbs/\1)', text)
+    text = re.sub(r'(src|srcset)="(?=images/)', r'\1="nbs/', text)
     return re.sub(r'\n{3,}', '\n\n', text).strip() + '\n'
 
 

@@ -1,20 +1,17 @@
 "The docs site from the notebooks and their stored outputs: `python tools/site.py [OUT]`, by default into _docs."
 import ast
 import base64
-import csv
 import html
-import inspect
+import json
 import os
 import re
 import sys
 import tempfile
-from functools import cache, cached_property
-from importlib import import_module
-from operator import attrgetter
+import tomllib
+from functools import cache
 from pathlib import Path
 
 import yaml
-from fastcore.docments import MarkdownRenderer
 from fastcore.foundation import L
 from fastcore.nbio import mk_cell, read_nb, write_nb
 from latex2mathml.converter import convert as mathml
@@ -27,7 +24,12 @@ from smalldocs.site import Site
 
 root = Path(__file__).parent.parent
 sys.path[:0] = [str(root), str(root/'tools')]  # this checkout is documented, not an installed copy
+import reference  # noqa: E402
+import results_page  # noqa: E402
 import try_page  # noqa: E402
+from reference import anchor, modules, source_of, symbols  # noqa: E402
+
+from fer_teach.copies import make_copy  # noqa: E402
 from fer_teach.course import mark_of, read_exercises  # noqa: E402
 
 package = 'fer_teach'
@@ -35,49 +37,16 @@ notebooks = sorted((root/'nbs').glob('*.ipynb')) + sorted((root/'nbs/library').g
 
 
 def page_of(notebook): return nbpath2html(Path(notebook)).stem
-def anchor(name): return name.lower()
 def raw(text): return f'```{{=html}}\n{text}\n```\n'
 
 
-# --- the package's names
-
-@cache
-def symbols(module: str) -> dict:
-    "{name: line} of what `module` defines: functions, classes, their methods, and methods patched onto other classes"
-    found = {}
-    for node in ast.parse((root/package/f'{module}.py').read_text(encoding='utf-8')).body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)): found |= {name: node.lineno for name in L(patch_name(node))}
-        if isinstance(node, ast.ClassDef):
-            found |= {f'{node.name}.{o.name}': o.lineno for o in node.body if isinstance(o, ast.FunctionDef)}
-    return {name: line for name, line in found.items() if not re.search(r'(^|\.)_', name)}
-
-
-def modules(): return [o.stem for o in sorted((root/package).glob('*.py')) if not o.stem.startswith('_') and o.stem != 'all']
-def source_of(module, name): return f'source/{module}.html#line-{symbols(module)[name]}'
-
-
-def entry(module: str, name: str) -> str:
-    "Markdown of one API entry: name, link to its source, signature with a comment per argument, docstring"
-    value, owner = attrgetter(name)(import_module(f'{package}.{module}')), name.rpartition('.')[0]
-    is_property = isinstance(value, (property, cached_property))
-    doc = MarkdownRenderer(getattr(value, 'fget', None) or getattr(value, 'func', value) if is_property else value)
-    signature = str(doc.dm).replace(':NoneType=None', '=None')
-    signature = re.sub(rf'\b({package}|fastai|numpy|pandas|torch|matplotlib)(\.\w+)*\.(?=\w)', '', signature)
-    if isinstance(value, type): signature = re.sub(r'->None:$', '', signature.replace('def ', 'class ', 1))
-    if is_property:
-        signature = name + ''.join(re.findall(r'->.+(?=:$)', signature))
-        if not doc.docs: signature += '  # ' + ' '.join(re.findall(r'return (.+)', inspect.getsource(doc.sym)))
-    level = '###' if owner in symbols(module) else '##'
-    return (f'{level} {name} {{#{anchor(name)} .api-name}}\n\n[source](/{source_of(module, name)}){{.api-source}}\n\n'
-            f'```python\n{signature.rstrip(":")}\n```\n\n{NbdevLookup().linkify(doc.docs) or ""}\n')
-
+# --- the reference
 
 def api_page(module: str) -> str:
-    "Markdown of a module's page: every public name, methods after their class"
-    names, told = symbols(module), ''.join(f'Explained, with examples, in [{title(o)}](/{page_of(o)}.ipynb).' for o in notebooks if exported(o) == module)
-    def place(name): return names.get(name.rpartition('.')[0], names[name]), names[name]
-    summary = (import_module(f'{package}.{module}').__doc__ or '').strip()
-    return '\n'.join([f'---\ntitle: {package}.{module}\n---\n', summary, told, *(entry(module, o) for o in sorted(names, key=place))])
+    "Its page of the reference, with examples from its own notebook first, then from the chapters"
+    own = [o for o in notebooks if exported(o) == module]
+    told = ''.join(f'Explained, with examples, in [{title(o)}](/{page_of(o)}.ipynb).' for o in own)
+    return reference.api_page(module, told, own + [o for o in chapters() if o not in own] + [o for o in notebooks if o not in own])
 
 
 def source_page(module: str) -> str:
@@ -134,15 +103,29 @@ def inches(file: Path) -> str:
     with Image.open(file) as picture: return f' width="{picture.width*96/picture.info.get("dpi", (96,))[0]:.0f}"'
 
 
-def figure(cell, number: int, output, page: str, stage: Path) -> str:
-    "The figure of an output as a file beside the page; `alt` says which code drew it"
+PICTURE = re.compile(r'^(<(?:img|picture)[ >].+\n\n)(\*[^*\n].*\*)$', re.M)  # and what is said of it
+
+
+def caption_of(cell) -> str:
+    "The first paragraph of the cell after a figure, if all of it is in italics: what to see there"
+    first = cell.source.strip().partition('\n\n')[0] if cell is not None and cell.cell_type == 'markdown' else ''
+    return first if re.fullmatch(r'\*(?!\*)[^\n]+(?<!\*)\*', first) else ''
+
+
+def in_words(caption, cell) -> str:
+    "The alternative text of a figure: the first sentence of its caption, else which code drew it"
+    plain = re.sub(r'\]\([^)]*\)|[*`\[]|\]', '', caption)
+    return f'Figure. {re.split(r"(?<=[.:?]) ", plain)[0]}' if plain else f'Figure drawn by {cell.source.strip().splitlines()[-1].strip()}'
+
+
+def figure(cell, number: int, output, page: str, stage: Path, caption='') -> str:
+    "The figure of an output as a file beside the page"
     kind = next(o for o in ('image/svg+xml', 'image/png', 'image/jpeg') if o in output.data)
     data = ''.join(output.data[kind])
     name = f'figures/{page}-{cell.id}-{number}.{kind[6:9].replace("jpe", "jpg")}'
     if kind == 'image/svg+xml': (stage/name).write_text(data[data.find('<svg'):], encoding='utf-8')
     else: (stage/name).write_bytes(base64.b64decode(data))
-    code = html.escape(cell.source.strip().splitlines()[-1])
-    return f'<a class="figure" href="{name}"><img src="{name}" alt="Figure drawn by {code}"{inches(stage/name)}></a>'
+    return f'<a class="figure" href="{name}"><img src="{name}" alt="{html.escape(in_words(caption, cell))}"{inches(stage/name)}></a>'
 
 
 def without_answers(notebook):
@@ -152,11 +135,14 @@ def without_answers(notebook):
 
 
 def store_figures(notebook, page: str, stage: Path):
-    "Figures become files, and tables lose pandas' own style"
-    for cell in notebook.cells:
+    "Figures become files, what is said of them their captions, and tables lose pandas' own style"
+    for cell, after in zip(notebook.cells, [*notebook.cells[1:], None]):
+        drawn = any(o.startswith('image/') for output in cell.get('outputs', []) for o in output.get('data', {}))
+        caption = caption_of(after) if drawn else ''
+        if caption: after.source = after.source.replace(caption, f'::: {{.figure-said}}\n{caption}\n:::', 1)
         for number, output in enumerate(cell.get('outputs', [])):
             data = output.get('data', {})
-            if any(o.startswith('image/') for o in data): output['data'] = {'text/html': figure(cell, number, output, page, stage)}
+            if any(o.startswith('image/') for o in data): output['data'] = {'text/html': figure(cell, number, output, page, stage, caption)}
             elif 'text/html' in data:
                 table = re.sub(r'<style scoped>.*?</style>', '', ''.join(data['text/html']), flags=re.S)
                 output['data'] = {'text/html': re.sub(r'<table[^>]*dataframe[^>]*>', '<table class="table table-sm dataframe">', table)}
@@ -173,45 +159,34 @@ def relink(text: str, reached: set = frozenset()) -> str:
     return re.sub(r'\[(`[^`]+`)\]\(/(?:library/)?(\w+)\.html#([^)]+)\)', link, text)
 
 
-# --- the leaderboard
+# --- what stands on top of a chapter
 
-SORT = """<script>
-document.querySelectorAll('.leaderboard th button').forEach((button, column) => button.addEventListener('click', () => {
-  const table = button.closest('table'), head = button.closest('th'), up = head.getAttribute('aria-sort') === 'descending' ? 1 : -1
-  const key = row => row.cells[column].dataset.value, compare = (a, b) => a === '' ? 1 : b === '' ? -1 : isNaN(a) || isNaN(b) ? up*a.localeCompare(b) : up*(a - b)
-  table.querySelectorAll('th').forEach(o => o.removeAttribute('aria-sort'))
-  head.setAttribute('aria-sort', up > 0 ? 'ascending' : 'descending')
-  table.tBodies[0].append(...[...table.tBodies[0].rows].sort((a, b) => compare(key(a), key(b))))
-}))
-</script>"""
+REPOSITORY = tomllib.loads((root/'pyproject.toml').read_text(encoding='utf-8'))['project']['urls']['Repository']
+SITE_BRANCH = 'gh-pages'  # where the site lies on GitHub: Colab opens the student copies from there
 
 
-def side_by_side(columns: list) -> list:
-    "The columns in their order, but each published figure right after the measured one that it is to be compared with"
-    published = {o: re.sub('_?published_?', '', o) or 'accuracy' for o in columns if 'published' in o}
-    measured = [o for o in columns if o not in published]
-    loose = [o for o in published if published[o] not in measured]
-    return [p for m in measured for p in (m, *(o for o in published if published[o] == m))] + loose
+def is_chapter(notebook: Path): return bool(re.match(r'\d\d_', notebook.name)) and notebook.parent.name == 'nbs'
+def chapters() -> list: return [o for o in notebooks if is_chapter(o)]
+def words_in(notebook): return sum(len(cell.source.split()) for cell in notebook.cells if cell.cell_type == 'markdown')
 
 
-def leaderboard_table(rows: list) -> str:
-    def cell(value):
-        number = re.fullmatch(r'[-+]?\d+(\.\d+)?(e[-+]?\d+)?', value)
-        kind = 'number' if number else 'text' if len(value) > 30 else 'word'
-        return f'<td data-value="{html.escape(value)}" class="{kind}">{html.escape(value)}</td>'
-    columns = side_by_side(list(rows[0]))
-    head = ''.join(f'<th scope="col"><button type="button">{html.escape(o.replace("_", " "))}</button></th>' for o in columns)
-    body = ''.join(f'<tr>{"".join(cell(row[o] or "") for o in columns)}</tr>\n' for row in rows)
-    return f'<div class="cell-output-display"><table class="table table-sm leaderboard"><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>\n{SORT}'
+def time_of(notebook: Path) -> list:
+    "What a chapter asks of its reader: minutes to read where it says so, else words; exercises with the minutes that they name"
+    cells = without_answers(read_nb(notebook))
+    said = re.search(r'(\w+ (?:minutes|hours)) to read', ' '.join(o.source for o in cells.cells[:4]))
+    minutes = [o.minutes for o in read_exercises(read_nb(notebook), notebook.stem)]
+    found = [f'{said[1]} to read' if said else f'{words_in(cells):,} words']
+    return found + ([f'{len(minutes)} exercises, {sum(minutes)} minutes'] if minutes else [])
 
 
-def leaderboard_page(file: Path) -> str:
-    "Markdown of the leaderboard: every row of `file` with every column it has"
-    rows = list(csv.DictReader(file.open(encoding='utf-8', newline=''))) if file.exists() else []
-    told = ('Every row was written by a run of `fer_teach benchmark`; published figures stand beside measured ones. Press a heading to sort.'
-            if rows else 'There are no rows yet: nothing has been measured for publication. A row appears here only when a run of '
-            '`fer_teach benchmark` has written it, so there is no figure to compare with what others published.')
-    return '\n\n'.join(['---\ntitle: Leaderboard\ntoc: false\npage-layout: full\n---', told, raw(leaderboard_table(rows)) if rows else ''])
+def chapter_bar(notebook: Path) -> str:
+    "Where a chapter stands, how long it takes, and what can be done with it"
+    copy, place = f'copies/{notebook.name}', chapters().index(notebook) + 1
+    colab = f'https://colab.research.google.com/github/{REPOSITORY.removeprefix("https://github.com/")}/blob/{SITE_BRANCH}/{copy}'
+    facts = ''.join(f'<li>{o}</li>' for o in (f'Chapter {place} of {len(chapters())}', *time_of(notebook)))
+    links = {'View source': f'href="{REPOSITORY}/blob/main/nbs/{notebook.name}"', 'Download the student copy': f'href="{copy}" download', 'Open in Colab': f'href="{colab}"'}
+    buttons = ''.join(f'<a class="button" {o}>{name}</a>' for name, o in links.items())
+    return raw(f'<div class="chapter-bar"><ul>{facts}</ul><div>{buttons}</div></div>')
 
 
 # --- the glossary, and the chapters in figures
@@ -244,23 +219,25 @@ def glossary_page(pages: dict) -> str:  # of {page: notebook}
 def chapter_figures() -> str:
     "A table of the chapters: words of prose, and exercises with the minutes that they name"
     rows = ['| chapter | words | exercises | minutes |', '|---|---|---|---|']
-    for notebook in (o for o in notebooks if re.match(r'\d\d_', o.name) and o.parent.name == 'nbs'):
-        cells = without_answers(read_nb(notebook)).cells
-        words = sum(len(cell.source.split()) for cell in cells if cell.cell_type == 'markdown')
+    for notebook in chapters():
+        words = words_in(without_answers(read_nb(notebook)))
         minutes = [o.minutes for o in read_exercises(read_nb(notebook), notebook.stem)]
         rows.append(f'| [{title(notebook)}]({page_of(notebook)}.ipynb) | {words:,} | {len(minutes)} | {sum(minutes)} |')
     return '\n'.join(rows)
 
 
-def teachers_page(file: Path) -> str: return relink(file.read_text(encoding='utf-8')).replace('<!-- chapters -->', chapter_figures())
+def told_page(file: Path) -> str: return relink(NbdevLookup().linkify(file.read_text(encoding='utf-8'))).replace('<!-- chapters -->', chapter_figures())
 
 
 # --- the site
 
-# what scrolls can be reached by keyboard
+# what scrolls can be reached by keyboard, and the sections of the sidebar be folded by it
 SCROLL = """<script>
 const reachable = () => document.querySelectorAll('pre, .cell-output-display, .sd-table').forEach(o => { if (o.scrollWidth > o.clientWidth) o.tabIndex = 0 })
 for (const event of ['load', 'resize', 'toggle']) addEventListener(event, reachable, true)
+addEventListener('keydown', event => {
+  if (event.target.matches('a[role=button]') && (event.key === 'Enter' || event.key === ' ')) { event.preventDefault(); event.target.click() }
+})
 </script>"""
 
 
@@ -287,17 +264,18 @@ def stage_pages(stage: Path):
     "Everything that smalldocs needs, in one folder"
     for name in ('api', 'source', 'figures', 'try'): (stage/name).mkdir()
     config = with_all_notebooks(yaml.safe_load((root/'nbs/_quarto.yml').read_text(encoding='utf-8')))
-    config['project']['resources'] = ['figures', 'try']
+    config['project']['resources'] = ['figures', 'try', 'images']
     config['format']['html']['include-after-body'] = dict(text=SCROLL)
     files = {'_quarto.yml': yaml.safe_dump(config),
-             **{name: (root/'tools'/name).read_text(encoding='utf-8') for name in ('site.css', 'favicon.svg')},
-             'leaderboard.md': leaderboard_page(root/'nbs/leaderboard.csv'), 'try.md': try_page.page(),
-             'teachers.md': teachers_page(root/'nbs/teachers.md'),
+             'site.css': ''.join((root/'tools'/name).read_text(encoding='utf-8') for name in ('site.css', 'results/results.css')),
+             'favicon.svg': (root/'tools/favicon.svg').read_text(encoding='utf-8'),
+             'leaderboard.md': relink(results_page.page(root/'nbs/leaderboard.csv', root/'nbs/people.csv')), 'try.md': try_page.page(), 'command.md': reference.command_page(),
+             **{o.name: told_page(o) for o in (root/'nbs').glob('*.md')},
              **{name: (root/name).read_text(encoding='utf-8') for name in ('CONTRIBUTING.md', 'CHANGELOG.md')}}
     for module in modules(): files |= {f'api/{module}.md': relink(api_page(module)), f'source/{module}.md': source_page(module)}
     for name, text in files.items(): (stage/name).write_text(text, encoding='utf-8')
     for name, content in try_page.made().items(): (stage/'try'/name).write_bytes(content)
-    for file in (o for o in (root/'nbs').rglob('*') if o.suffix in ('.png', '.svg', '.jpg', '.gif')):  # published where a page shows them
+    for file in (o for o in (root/'nbs').rglob('*') if o.suffix in ('.png', '.svg', '.jpg', '.gif', '.webp')):  # published where a page shows them
         copy = stage/file.relative_to(root/'nbs')
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(file.read_bytes())
@@ -308,11 +286,13 @@ def stage_pages(stage: Path):
         PageOf()(notebook)
         store_figures(notebook, page, stage)
         reached |= {f'{page}#{name}' for cell in notebook.cells for name in re.findall(r'<a id="([^"]+)"', cell.source)}
+    bars = {page_of(o): chapter_bar(o) for o in chapters()}
     for page, notebook in pages.items():
         for cell in notebook.cells:
-            if cell.cell_type == 'markdown': cell.source = relink(with_terms(cell.source), reached)
+            if cell.cell_type == 'markdown': cell.source = relink(with_terms(PICTURE.sub(r'\1::: {.figure-said .of-picture}\n\2\n:::', cell.source)), reached)
             elif cell.cell_type == 'raw': cell.source = re.sub(r'^output-file:.*\n', '', cell.source, flags=re.M)  # not for smalldocs
         if page == 'index': notebook.cells.insert(first_heading(notebook), mk_cell(raw(try_page.home()), 'markdown'))
+        if page in bars: notebook.cells.insert(1, mk_cell(bars[page], 'markdown'))
         write_nb(notebook, stage/f'{page}.ipynb')
 
 
@@ -334,7 +314,8 @@ LANDMARKS = {'class="navbar ': 'Site', 'class="quarto-secondary-nav': 'Section',
 def with_landmarks(text: str) -> str:
     "A page whose parts for navigation have names, by which a screen reader tells them apart"
     for start, name in LANDMARKS.items(): text = text.replace(f'<nav {start}', f'<nav aria-label="{name}" {start}')
-    return text
+    text = re.sub(r'(<a class="sidebar-item-text[^>]*) role="navigation" aria-expanded="\w+"', r'\1', text)  # no landmark: it folds its section,
+    return re.sub(r'(<a class="sidebar-item-toggle[^>]*) role="navigation"', r'\1 role="button" tabindex="0"', text)  # as does the button beside it
 
 
 def without_network(out: Path):
@@ -365,6 +346,8 @@ def build(out: Path):
         number = site.build()
     if site.warnings: sys.exit('\n'.join(site.warnings))
     without_network(out)
+    (out/'copies').mkdir()
+    for chapter in chapters(): (out/'copies'/chapter.name).write_text(json.dumps(make_copy(chapter.stem)), encoding='utf-8')
     print(f'{number} pages in {out}')
 
 
