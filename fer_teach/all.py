@@ -9,6 +9,7 @@ from .evaluation import *
 from .leaderboard import *
 from .batches import *
 from .recipes import *
+from .systems import *
 from .callbacks import *
 from .learner import *
 from .baselines import *
