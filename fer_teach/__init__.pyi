@@ -184,6 +184,8 @@ from .scratch import OneLogit as OneLogit
 from .scratch import custom_cnn as custom_cnn
 from .scratch import vgg16_scratch as vgg16_scratch
 from .scratch import mini_xception as mini_xception
+from .style import EMOTION_COLORS as EMOTION_COLORS
+from .style import plot_intervals as plot_intervals
 from .systems import SYSTEMS as SYSTEMS
 from .systems import System as System
 from .systems import published_recipes as published_recipes
