@@ -69,7 +69,8 @@ class Recipe:
 
     def require_classes(self, n: int):
         "`FaceError` if this recipe was published for another number of classes than `n`"
-        if self.classes not in (None, n): raise FaceError(f'this recipe was published for {self.classes} classes, not for {n}: choose classes={self.classes}')
+        if self.classes not in (None, n):
+            raise FaceError(f'this recipe was published for {self.classes} classes, not for {n}: choose classes={self.classes}')
 
     def with_epochs(self, epochs: int):
         "This recipe with so many epochs in each stage"
@@ -190,7 +191,8 @@ def transforms(self: Arch) -> list:
 def inputs(self: Arch, faces: Faces, device=None, batch_size: int = 256):
     "The input of this network for `faces`, in batches (n, channels, size, size), without augmentation"
     resize, normalize = self.transforms()
-    for x in PixelTable(faces, self.channels).x.split(batch_size): yield normalize.encodes(resize.encodes((x.to(device or 'cpu'),)))[0]
+    for x in PixelTable(faces, self.channels).x.split(batch_size):
+        yield normalize.encodes(resize.encodes((x.to(device or 'cpu'),)))[0]
 
 # %% ../nbs/library/22_recipes.ipynb #look-at
 @patch
@@ -224,5 +226,6 @@ def keras_defaults(model: nn.Module) -> nn.Module:
 def build_network(arch: Arch, recipe: Recipe, classes: int) -> nn.Module:
     "The network of `arch` with random weights, ready for pretrained or saved ones"
     model = arch.build(arch.channels, classes)
-    if recipe.keras: keras_defaults(model[1:] if recipe.pretrained else model)  # a pretrained body keeps the constants of its weights
+    if recipe.keras:
+        keras_defaults(model[1:] if recipe.pretrained else model)  # a pretrained body keeps the constants of its weights
     return model
