@@ -27,7 +27,8 @@ def fast_bfloat16(device: torch.device) -> bool:
 class BFloat16(Callback):
     "Compute the forward pass in bfloat16 while training; weights, loss and statistics stay in float32"
     def before_fit(self):
-        self.model.forward = torch.autocast(self.dls.device.type, torch.bfloat16)(type(self.model).forward.__get__(self.model))
+        own = type(self.model).forward.__get__(self.model)
+        self.model.forward = torch.autocast(self.dls.device.type, torch.bfloat16)(own)
     def after_pred(self): self.learn.pred = self.pred.float()
     def after_fit(self): self.clear_up()
     def clear_up(self): self.model.__dict__.pop('forward', None)
@@ -41,7 +42,8 @@ class EpochLines(Callback):
         names, values = self.recorder.metric_names[1:-1], [o for o in self.recorder.log[1:-1] if o is not None]
         if not values: return  # fastai's summary() fits without a loss
         shown = ', '.join(f'{name.replace("_", " ")} {value:.3f}' for name, value in zip(names[-len(values):], values))
-        _log.info(f'epoch {self.epoch + 1}/{self.n_epoch}: {shown}' if len(values) == len(names) else shown)  # the latter in validate()
+        validated = len(values) < len(names)  # by validate(), outside of training
+        _log.info(shown if validated else f'epoch {self.epoch + 1}/{self.n_epoch}: {shown}')
     def after_fit(self): self.clear_up()
     def clear_up(self): self.learn.logger = print
 
@@ -194,7 +196,9 @@ def _load_optimizer(opt, tensors, rates):
 
 def _random():
     "The state of torch's generators as tensors"
-    return {'random.cpu': torch.get_rng_state()} | ({'random.cuda': torch.cuda.get_rng_state()} if torch.cuda.is_available() else {})
+    states = {'random.cpu': torch.get_rng_state()}
+    if torch.cuda.is_available(): states['random.cuda'] = torch.cuda.get_rng_state()
+    return states
 
 def _set_random(tensors):
     torch.set_rng_state(tensors['random.cpu'])

@@ -18,8 +18,8 @@ from .data import EMOTIONS, Faces, emotion_name
 # %% ../nbs/12_drawn.ipynb #aus
 AUS = {1: 'inner brow raiser', 2: 'outer brow raiser', 4: 'brow lowerer', 5: 'upper lid raiser', 6: 'cheek raiser',
        7: 'lid tightener', 9: 'nose wrinkler', 10: 'upper lip raiser', 12: 'lip corner puller', 14: 'dimpler',
-       15: 'lip corner depressor', 16: 'lower lip depressor', 17: 'chin raiser', 20: 'lip stretcher', 23: 'lip tightener',
-       24: 'lip pressor', 25: 'lips part', 26: 'jaw drop', 27: 'mouth stretch'}
+       15: 'lip corner depressor', 16: 'lower lip depressor', 17: 'chin raiser', 20: 'lip stretcher',
+       23: 'lip tightener', 24: 'lip pressor', 25: 'lips part', 26: 'jaw drop', 27: 'mouth stretch'}
 
 # %% ../nbs/12_drawn.ipynb #prototypes
 PROTOTYPES = dict(
@@ -40,9 +40,12 @@ AU_REGIONS = {1: ['brows'], 2: ['brows'], 4: ['brows'], 5: ['eyes'], 6: ['eyes',
 
 # %% ../nbs/12_drawn.ipynb #difficulty
 DIFFICULTY = {
-    'easy': dict(weakest=.75, stray=0, roll=4, shift=.02, zoom=.04, turn=.1, light=.15, noise=.01, blur=.2, occlusion=0, mislabelled=0),
-    'normal': dict(weakest=.58, stray=.15, roll=10, shift=.05, zoom=.1, turn=.35, light=.3, noise=.03, blur=.6, occlusion=.1, mislabelled=.01),
-    'hard': dict(weakest=.35, stray=.4, roll=16, shift=.08, zoom=.14, turn=.5, light=.5, noise=.05, blur=.9, occlusion=.25, mislabelled=.04)}
+    'easy': dict(weakest=.75, stray=0, roll=4, shift=.02, zoom=.04, turn=.1,
+                 light=.15, noise=.01, blur=.2, occlusion=0, mislabelled=0),
+    'normal': dict(weakest=.58, stray=.15, roll=10, shift=.05, zoom=.1, turn=.35,
+                   light=.3, noise=.03, blur=.6, occlusion=.1, mislabelled=.01),
+    'hard': dict(weakest=.35, stray=.4, roll=16, shift=.08, zoom=.14, turn=.5,
+                 light=.5, noise=.05, blur=.9, occlusion=.25, mislabelled=.04)}
 
 # %% ../nbs/12_drawn.ipynb #sample-units
 def _sample_units(names, rng, weakest, stray):
@@ -59,9 +62,10 @@ def _sample_units(names, rng, weakest, stray):
 
 # %% ../nbs/12_drawn.ipynb #sample-identity
 IDENTITY = dict(  # range of each dial that makes a person, in head widths, tones 0..1 or factors
-    width=(.64, .8), height=(.88, 1), taper=(.15, .45), skin=(.35, .85), hair=(.02, .75), hairline=(.55, .85), hair_length=(0, 1),
-    brow_size=(.6, 1.4), brow_height=(-.03, .03), eye_size=(.85, 1.2), eye_space=(.3, .36), nose_length=(.2, .32),
-    nose_width=(.8, 1.3), mouth_width=(.85, 1.15), mouth_height=(.46, .54), lips=(.6, 1.4), age=(0, 1), beard=(0, 1), gaze=(-1, 1))
+    width=(.64, .8), height=(.88, 1), taper=(.15, .45), skin=(.35, .85),
+    hair=(.02, .75), hairline=(.55, .85), hair_length=(0, 1), brow_size=(.6, 1.4), brow_height=(-.03, .03),
+    eye_size=(.85, 1.2), eye_space=(.3, .36), nose_length=(.2, .32), nose_width=(.8, 1.3),
+    mouth_width=(.85, 1.15), mouth_height=(.46, .54), lips=(.6, 1.4), age=(0, 1), beard=(0, 1), gaze=(-1, 1))
 
 def _sample_identity(n, rng):
     "One row of identity dials per face; most people are young, few wear beard or glasses"
@@ -74,11 +78,13 @@ def _sample_identity(n, rng):
 def _sample_photo(n, rng, d):
     "One row of camera dials per face, within the ranges of the difficulty `d`"
     def either(limit): return limit*(2*rng.random(n) - 1)
-    return dict(roll=either(d['roll']), shift_x=either(d['shift']), shift_y=either(d['shift']), zoom=1 + either(d['zoom']),
-                yaw=either(d['turn']), pitch=either(d['turn']), light_x=either(d['light']), light_y=either(d['light']),
-                background=.1 + .8*rng.random(n), gain=1 + either(.6*d['light']), noise=d['noise']*rng.random(n),
-                blur=d['blur']*rng.random(n), occlusion=(rng.random(n) < d['occlusion'])*1., occlusion_x=either(.7),
-                occlusion_y=either(.7), occlusion_tone=.8*rng.random(n))
+    return dict(  # in this order, which decides what is drawn from `rng`
+        roll=either(d['roll']), shift_x=either(d['shift']), shift_y=either(d['shift']),
+        zoom=1 + either(d['zoom']), yaw=either(d['turn']), pitch=either(d['turn']),
+        light_x=either(d['light']), light_y=either(d['light']), background=.1 + .8*rng.random(n),
+        gain=1 + either(.6*d['light']), noise=d['noise']*rng.random(n), blur=d['blur']*rng.random(n),
+        occlusion=(rng.random(n) < d['occlusion'])*1., occlusion_x=either(.7), occlusion_y=either(.7),
+        occlusion_tone=.8*rng.random(n))
 
 # %% ../nbs/12_drawn.ipynb #sample-attributes
 def sample_attributes(emotions,  # one name per face
@@ -206,8 +212,8 @@ def _mouth(c, smile, dimple):
     up = parted*(.018*c.au(25) + .045*c.au(10) + .02*c.au(26) + .05*c.au(27) + .02*c.au(25)*smile)
     down = .035*c.au(25) + .13*c.au(26) + .27*c.au(27) + parted*.06*c.au(16) + .03*c.au(25)*smile
     top, bottom, within = seam - up*arc, seam + down*arc, c.inside(c.m - w)
-    _lips(c, within, top, bottom, arc, press)
-    _gap(c, within, top, bottom, up + down)
+    _lips(c, within, top, bottom, arc=arc, press=press)
+    _gap(c, within, top, bottom, opened=up + down)
     c.paint(.7*within*c.band(c.v - seam, .011 + .006*press)*(up + down <= .03), .3*c['skin'])
     end = np.hypot(c.m - w, .6*(c.v - seam)) - .025 - .02*dimple
     c.shade(np.clip(.15 + .3*dimple + .2*smile + .25*c.au(15), 0, .5)*c.inside(end))
@@ -253,7 +259,8 @@ def _photograph(c, noise):
     c.image = c['gain']*c.image + c['noise']*noise
 
 # %% ../nbs/12_drawn.ipynb #tint
-LUMA, SKIN = np.array([.299, .587, .114], np.float32), np.array([1.22, .96, .78], np.float32)  # ITU-R 601; red, green, blue of skin
+LUMA = np.array([.299, .587, .114], np.float32)  # ITU-R 601
+SKIN = np.array([1.22, .96, .78], np.float32)  # its red, green and blue
 
 def _tinted(c):
     "The picture in colour (n, h, w, 3)"
@@ -266,7 +273,7 @@ def paint_faces(attributes: pd.DataFrame,  # one row per face, as from `sample_a
                 size: int = 48,  # pixels per side
                 seed: int = 0,  # for the grain
                 rgb: bool = False,  # in colour?
-               ) -> tuple:  # pixels uint8 (n, size, size[, 3]), regions uint8 (n, size, size) with bit i set inside REGIONS[i]
+               ) -> tuple:  # pixels uint8 (n, size, size[, 3]); regions uint8 (n, size, size), bit i set inside REGIONS[i]
     "Pictures of the faces that `attributes` describes"
     n, rng = len(attributes), np.random.default_rng([seed, 1])
     pixels, regions = np.empty((n, size, size, 3)[:3 + rgb], np.uint8), np.empty((n, size, size), np.uint8)
@@ -303,7 +310,8 @@ def drawn_faces(n: int = 7000,  # how many
     usage = np.select([np.arange(n) < .8*n, np.arange(n) < .9*n], ['train', 'valid'], 'test')
     attributes.insert(0, 'emotion', np.array(vocab)[drawn])
     source = np.array([f'drawn:{difficulty}:{seed}:{i}' for i in range(n)])
-    return Faces(pixels, (drawn + wrong) % len(vocab), vocab, usage, source, regions=regions, attributes=attributes)
+    labels = (drawn + wrong) % len(vocab)
+    return Faces(pixels, labels, vocab, usage=usage, source=source, regions=regions, attributes=attributes)
 
 # %% ../nbs/12_drawn.ipynb #panel
 def face_panel(size: int = 240,  # pixels per side
@@ -312,7 +320,9 @@ def face_panel(size: int = 240,  # pixels per side
     from ipywidgets import FloatSlider, GridBox, HBox, Image as Picture, Layout
     person = sample_attributes(['neutral'], np.random.default_rng(seed), 'easy').assign(noise=0)
     picture = Picture(format='png', width=size, height=size)
-    sliders = {o: FloatSlider(0, min=0, max=1, step=.05, description=f'AU {o}', tooltip=name) for o, name in AUS.items()}
+    def slider(unit, name):
+        return FloatSlider(0, min=0, max=1, step=.05, description=f'AU {unit}', tooltip=name)
+    sliders = {o: slider(o, name) for o, name in AUS.items()}
     def redraw(_=None):
         pixels, _ = paint_faces(person.assign(**{f'AU{o}': slider.value for o, slider in sliders.items()}), size)
         stream = io.BytesIO()
