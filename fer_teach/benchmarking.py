@@ -39,8 +39,6 @@ def benchmark(name: str,  # a network or a baseline
     done = []
     for seed in seeds:
         out = Path(keep)/f'{name}-{recipe}-{_scheme_name(faces.vocab)}-{seed}' if keep else None
-        row = dict(method=name, recipe=recipe, data=_data_name(data), seed=seed, machine=_machine(),
-                   fingerprint=data_fingerprint(faces), version=__version__, note=note)
         again = bool(judge) and out is not None and (out/'model.json').exists()
         if again: fitted, seconds = _judged_again(out, faces), None
         elif name in ALL_BASELINES:
@@ -49,13 +47,11 @@ def benchmark(name: str,  # a network or a baseline
         else:
             run = plan_run(faces, find_arch(name), recipe, epochs=epochs, seed=seed, data=_data_source(data))
             fitted, seconds = _benchmark_network(faces, run, out)
+        row = dict(method=name, recipe=recipe, data=_data_name(data), seed=seed, machine=_machine(),
+                   fingerprint=data_fingerprint(faces), version=__version__, note=note)
         row |= _training_of(fitted, faces)
-        trained = dict(trained_on='', seconds=seconds, valid_accuracy=round(fitted.valid_result.accuracy, 4))
-        if not again: _add_row(fitted.result, row | trained, file)
-        known = fitted if isinstance(fitted, FittedBaseline) else fitted.result
-        for scheme in judge:
-            coarser = dict(trained_on=' '.join(faces.vocab), seconds=None, valid_accuracy=None, published='')
-            _add_row(judge_on(known, scheme, faces), row | coarser, file)
+        if not again: _add_own_row(fitted, seconds, row, file)
+        for scheme in judge: _add_coarser_row(fitted, scheme, faces, row=row, file=file)
         done.append(fitted)
     return done
 
@@ -84,6 +80,16 @@ def _judged_again(folder, faces):
     learn = load_emotions(folder)
     learn.judge(faces)
     return learn
+
+def _add_own_row(fitted, seconds, row, file):
+    valid_accuracy = round(fitted.valid_result.accuracy, 4)
+    _add_row(fitted.result, row | dict(trained_on='', seconds=seconds, valid_accuracy=valid_accuracy), file)
+
+def _add_coarser_row(fitted, scheme, faces, *, row, file):
+    "A row for the question of `scheme`, put to what was trained on finer classes"
+    known = fitted if isinstance(fitted, FittedBaseline) else fitted.result
+    coarser = dict(trained_on=' '.join(faces.vocab), seconds=None, valid_accuracy=None, published='')
+    _add_row(judge_on(known, scheme, faces), row | coarser, file)
 
 def _add_row(result, row, file):
     add_to_leaderboard(result.row() | row, file)

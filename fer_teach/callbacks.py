@@ -164,19 +164,22 @@ class Checkpoint(Callback):
 
     def after_epoch(self):
         if not self.writes: return
-        tensors = _random()
+        tensors, numbers = self._states()
+        tensors |= _random() | _optimizer_state(self.opt)
         tensors |= {f'model.{name}': o for name, o in self.model.state_dict().items()}
-        for i, kept in self.opt.state_dict()['state'].items():
-            tensors |= {f'optimizer.{i}.{name}': torch.as_tensor(o) for name, o in kept.items()}
-        numbers = {}
+        told = dict(run=self.learn.this_run.facts(), stage=self.learn.stage, epoch=self.epoch + 1,
+                    rates=[o['lr'] for o in self.opt.hypers], callbacks=numbers)
+        write_tensors(self.file, tensors, told)
+
+    def _states(self):
+        "({name: tensor}, {callback: its plain numbers}) of the callbacks"
+        tensors, numbers = {}, {}
         for callback in self._with_state():
             state = callback.state()
             found = {key for key, o in state.items() if isinstance(o, torch.Tensor)}
             tensors |= {f'callbacks.{callback.name}.{key}': state[key] for key in found}
             numbers[callback.name] = {key: o for key, o in state.items() if key not in found}
-        told = dict(run=self.learn.this_run.facts(), stage=self.learn.stage, epoch=self.epoch + 1,
-                    rates=[o['lr'] for o in self.opt.hypers], callbacks=numbers)
-        write_tensors(self.file, tensors, told)
+        return tensors, numbers
 
     def _with_state(self):  # of the class: a callback passes on what it lacks to the network
         return [o for o in self.learn.cbs if hasattr(type(o), 'state') and hasattr(type(o), 'restore')]
@@ -184,6 +187,10 @@ class Checkpoint(Callback):
 # %% ../nbs/library/23_callbacks.ipynb #checkpoint-state
 def _under(tensors, prefix):
     return {name.removeprefix(prefix): o for name, o in tensors.items() if name.startswith(prefix)}
+
+def _optimizer_state(opt):
+    state = opt.state_dict()['state']
+    return {f'optimizer.{i}.{name}': torch.as_tensor(o) for i, kept in state.items() for name, o in kept.items()}
 
 def _load_optimizer(opt, tensors, rates):
     state = opt.state_dict()

@@ -164,8 +164,7 @@ def _brows(c):
 def _eyes(c):
     x, y, w = c['eye_space'], -.07, .155*c['eye_size']
     q = np.minimum(((c.m - x)/w)**2, 1.5)
-    up = .075*c['eye_size']*np.clip(1 + .75*c.au(5) - .4*c.au(7) - .3*c.au(6, 9), .15, 2)
-    down = .05*c['eye_size']*np.clip(1 + .2*c.au(5) - .6*c.au(7) - .75*c.au(6) - .3*c.au(9), .1, 2)
+    up, down = _lid_heights(c)
     top, bottom = y - up*(1 - q), y + down*(1 - q)
     c.shade(.25*_blob(c.m - x, c.v - y + .03, 1.5*w, .16)*c.skin)
     white = c.inside(np.maximum(top - c.v, c.v - bottom))*(q < 1.2)
@@ -173,10 +172,17 @@ def _eyes(c):
     iris = np.sqrt((c.u - np.sign(c.u)*x - .03*c['gaze'])**2 + (c.v - y + .012)**2)
     c.paint(white*c.inside(iris - .072*c['eye_size']), .08)
     _lids(c, c.band(c.m - x, 1.1*w), top, bottom + .05 - .02*q)
-    feet = np.clip(.4*c.au(6) + .1*c['age'], 0, .5)*c.skin
-    for slope in (-.5, .35):
-        c.shade(feet*c.stroke(c.v - y - slope*(c.m - x - w), c.m - x - w - .07, .05, .008))
+    _crows_feet(c, c.m - x - w, c.v - y)
     c.mark('eyes', ((c.m - x)/(1.35*w))**2 + ((c.v - y)/.15)**2 < 1)
+
+def _lid_heights(c):
+    up = .075*c['eye_size']*np.clip(1 + .75*c.au(5) - .4*c.au(7) - .3*c.au(6, 9), .15, 2)
+    down = .05*c['eye_size']*np.clip(1 + .2*c.au(5) - .6*c.au(7) - .75*c.au(6) - .3*c.au(9), .1, 2)
+    return up, down
+
+def _crows_feet(c, beside, below):
+    feet = np.clip(.4*c.au(6) + .1*c['age'], 0, .5)*c.skin
+    for slope in (-.5, .35): c.shade(feet*c.stroke(below - slope*beside, beside - .07, .05, .008))
 
 def _lids(c, width, top, pouch):
     c.paint(.8*width*c.band(c.v - top, .012), .25*c['skin'])
@@ -204,21 +210,28 @@ def _cheeks(c, smile):
 # %% ../nbs/12_drawn.ipynb #mouth
 def _mouth(c, smile, dimple):
     press, parted = np.clip(c.au(23, 24), 0, 1), c.au(25, 26, 27) > .05
-    w = .25*c['mouth_width']*(1 + .28*smile + .3*c.au(20) + .1*dimple - .22*c.au(23) - .1*c.au(24) - .25*c.au(27) - .08*c.au(26))
+    width = 1 + .28*smile + .3*c.au(20) + .1*dimple - .22*c.au(23) - .1*c.au(24) - .25*c.au(27) - .08*c.au(26)
+    w = .25*c['mouth_width']*width
     corner = np.minimum((c.u/w)**2, 1.6)
     arc = np.maximum(1 - corner, 0)
     y = c['mouth_height'] + .02*c.au(26)
-    seam = y + .05*smile - .02*c.au(15) - .05*c.au(17)*arc + corner*(.13*c.au(15) + .03*c.au(20) - .15*smile - .07*dimple)
-    up = parted*(.018*c.au(25) + .045*c.au(10) + .02*c.au(26) + .05*c.au(27) + .02*c.au(25)*smile)
-    down = .035*c.au(25) + .13*c.au(26) + .27*c.au(27) + parted*.06*c.au(16) + .03*c.au(25)*smile
+    bend = .13*c.au(15) + .03*c.au(20) - .15*smile - .07*dimple
+    seam = y + .05*smile - .02*c.au(15) - .05*c.au(17)*arc + corner*bend
+    up, down = _opening(c, smile, parted)
     top, bottom, within = seam - up*arc, seam + down*arc, c.inside(c.m - w)
     _lips(c, within, top, bottom, arc=arc, press=press)
     _gap(c, within, top, bottom, opened=up + down)
     c.paint(.7*within*c.band(c.v - seam, .011 + .006*press)*(up + down <= .03), .3*c['skin'])
-    end = np.hypot(c.m - w, .6*(c.v - seam)) - .025 - .02*dimple
+    end = np.hypot(c.m - w, .6*(c.v - seam)) - .025 - .02*dimple  # of the corners of the mouth
     c.shade(np.clip(.15 + .3*dimple + .2*smile + .25*c.au(15), 0, .5)*c.inside(end))
     _chin(c, y, down)
     c.mark('mouth', (c.u/(1.2*w))**2 + ((c.v - y - down/2)/(.14 + .6*down))**2 < 1)
+
+def _opening(c, smile, parted):
+    "How far the upper lip goes up, and the lower one down"
+    up = parted*(.018*c.au(25) + .045*c.au(10) + .02*c.au(26) + .05*c.au(27) + .02*c.au(25)*smile)
+    down = .035*c.au(25) + .13*c.au(26) + .27*c.au(27) + parted*.06*c.au(16) + .03*c.au(25)*smile
+    return up, down
 
 # %% ../nbs/12_drawn.ipynb #lips
 def _lips(c, within, top, bottom, arc, press):
