@@ -15,7 +15,8 @@ from fer_teach.core import FaceError
 from fer_teach.evaluation import evaluate, wilson_interval
 from fer_teach.failures import CORRUPTIONS, annotator_accuracy, robustness
 from fer_teach.grading import mean_interval
-from fer_teach.readers import find_faces, join_ferplus
+from fer_teach.fer2013 import join_ferplus
+from fer_teach.readers import find_faces
 from fer_teach.runs import SHIPPED, load_emotions
 
 NBS = Path(__file__).parents[1]/'nbs'

@@ -19,7 +19,8 @@ import numpy as np
 
 def measure_write(source, folder):
     "fer2013.csv, and its tar.gz in a zip, made from the pictures in the zip `source`"
-    from fer_teach.readers import CSV_EMOTIONS, read_faces
+    from fer_teach.fer2013 import CSV_EMOTIONS
+    from fer_teach.readers import read_faces
     folder, faces, usage = Path(folder), read_faces(source), dict(train='Training', valid='PublicTest', test='PrivateTest')
     lines = (f'{CSV_EMOTIONS.index(faces.vocab[label])},{" ".join(map(str, pixels.ravel().tolist()))},{usage[split]}\n'
              for pixels, label, split in zip(faces.pixels, faces.labels, faces.usage))

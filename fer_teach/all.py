@@ -1,14 +1,17 @@
 "Everything a notebook needs: `from fer_teach.all import *`"
 from .core import *
+from .style import *
 from .data import *
 from .pictures import *
 from .drawn import *
+from .fer2013 import *
 from .readers import *
 from .auditing import *
 from .evaluation import *
 from .leaderboard import *
 from .batches import *
 from .recipes import *
+from .systems import *
 from .callbacks import *
 from .learner import *
 from .baselines import *

@@ -22,7 +22,8 @@ from .data import Faces, pixel_ids
 from .pictures import grey_or_rgb
 
 # %% ../nbs/14_audit.ipynb #candidates
-def _shrunk(x, by): return torch.cat([F.avg_pool2d(o[:, None].float(), by)[:, 0] for o in x.split(4096)])
+def _shrunk(x, by):
+    return torch.cat([F.avg_pool2d(o[:, None].float(), by)[:, 0] for o in x.split(4096)])
 
 def _codes(small, basis):
     "Unit vectors (n, k): small images (n, 16, 16) without brightness and contrast, seen through `basis`"
@@ -206,7 +207,8 @@ def plot(self: AuditReport):
     self.faces.plot_counts(axes[0])
     counts = self.table['count'].iloc[::-1]
     axes[1].barh(counts.index, counts.clip(lower=.5), color='tab:red', height=.7, log=True)
-    for i, value in enumerate(counts): axes[1].annotate(f'{value:,}', (max(value, .5), i), (3, 0), textcoords='offset points', va='center', fontsize=8)
+    for i, value in enumerate(counts):
+        axes[1].annotate(f'{value:,}', (max(value, .5), i), (3, 0), textcoords='offset points', va='center', fontsize=8)
     axes[1].set(xlim=(.5, 8*max(1, counts.max())), xlabel='count')
     if panels == 3:
         share = self.faces.votes.max(1)/np.maximum(self.faces.votes.sum(1), 1)

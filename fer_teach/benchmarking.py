@@ -70,7 +70,8 @@ def _require_same(file, run):
     "`FaceError` if what was cut off in `file` is another run than `run`, whatever the version"
     _, told = read_tensors(file)
     other = [name for name, o in run.facts().items() if name != 'version' and told.get('run', {}).get(name) != o]
-    if other: raise FaceError(f'{file} was begun with another {", ".join(other)}: remove it, or keep this run in another folder')
+    if other:
+        raise FaceError(f'{file} was begun with another {", ".join(other)}: remove it, or keep this run in another folder')
 
 def _timed(run):
     start = time.perf_counter()
@@ -99,7 +100,8 @@ def _scheme_name(vocab):
     "The number of classes where a scheme of that number has just these, else their names"
     return str(len(vocab)) if SCHEMES.get(str(len(vocab))) == tuple(vocab) else '_'.join(vocab)
 
-def _data_name(data): return 'fer2013' if 'fer2013' in Path(str(data)).name else 'drawn' if data is None else 'own'
+def _data_name(data):
+    return 'fer2013' if 'fer2013' in Path(str(data)).name else 'drawn' if data is None else 'own'
 
 def _machine():
     amx = torch.cpu._is_amx_tile_supported()

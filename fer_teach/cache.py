@@ -127,7 +127,8 @@ def cached(folder,  # where tables are kept, a folder each
         raise FaceError(f'{folder} cannot keep the faces of {path} ({problem}): choose another folder') from None
 
 def _make(table, shape, decode):
-    for remains in (table, *table.parent.glob(f'.{table.name}-*')): shutil.rmtree(remains, ignore_errors=True)
+    for remains in (table, *table.parent.glob(f'.{table.name}-*')):
+        shutil.rmtree(remains, ignore_errors=True)
     write_folder(table, partial(_fill, shape=shape, decode=decode))
     return _open(table)
 
@@ -145,6 +146,7 @@ def _open(table):
     if not table.is_dir(): return None
     try:
         told, pixels = (table/'faces.json').read_bytes(), MappedPixels(table/'pixels.npy')
-        if np.array_equal(np.load(table/'sums.npy'), _sums(told, pixels)): return pixels, json.loads(told)
+        if np.array_equal(np.load(table/'sums.npy'), _sums(told, pixels)):
+            return pixels, json.loads(told)
     except (OSError, ValueError, EOFError): pass  # a file is missing, cut off or no array
     warnings.warn(f'{table} is damaged: its pictures are decoded again', stacklevel=2)

@@ -26,7 +26,8 @@ def fast_bfloat16(device: torch.device) -> bool:
 # %% ../nbs/library/23_callbacks.ipynb #fast-bfloat16
 class BFloat16(Callback):
     "Compute the forward pass in bfloat16 while training; weights, loss and statistics stay in float32"
-    def before_fit(self): self.model.forward = torch.autocast(self.dls.device.type, torch.bfloat16)(type(self.model).forward.__get__(self.model))
+    def before_fit(self):
+        self.model.forward = torch.autocast(self.dls.device.type, torch.bfloat16)(type(self.model).forward.__get__(self.model))
     def after_pred(self): self.learn.pred = self.pred.float()
     def after_fit(self): self.clear_up()
     def clear_up(self): self.model.__dict__.pop('forward', None)
@@ -97,7 +98,8 @@ class EMA(Callback):
     def before_validate(self): self._exchange()
     def after_validate(self): self._exchange()
     def after_fit(self): self._exchange()
-    def state(self) -> dict: return dict(steps=self.steps) | {f'{i:04}': o for i, o in enumerate(self.kept)}
+    def state(self) -> dict:
+        return dict(steps=self.steps) | {f'{i:04}': o for i, o in enumerate(self.kept)}
     def restore(self, state: dict):
         self.steps = state['steps']
         for i, kept in enumerate(self.kept): kept.copy_(state[f'{i:04}'])
@@ -123,7 +125,8 @@ class DensePenalty(Callback):
     def __init__(self, l2: float): self.l2 = l2
     def after_loss(self):
         hidden = [o.weight for o in self.model[1:] if isinstance(o, nn.Linear)][:-1]
-        if self.training: self.learn.loss_grad = self.loss_grad + self.l2*sum(o.square().sum() for o in hidden)
+        if self.training:
+            self.learn.loss_grad = self.loss_grad + self.l2*sum(o.square().sum() for o in hidden)
 
 # %% ../nbs/library/23_callbacks.ipynb #keep-values
 class KeepValues(Callback):
@@ -132,7 +135,8 @@ class KeepValues(Callback):
     def __init__(self): self.earlier = []
     def before_fit(self): self.recorder.values = self.earlier
     def after_fit(self): self.earlier = self.recorder.values
-    def state(self) -> dict: return dict(values=torch.tensor([list(o) for o in self.recorder.values], dtype=torch.float64))
+    def state(self) -> dict:
+        return dict(values=torch.tensor([list(o) for o in self.recorder.values], dtype=torch.float64))
     def restore(self, state: dict): self.recorder.values = state['values'].tolist()
 
 # %% ../nbs/library/23_callbacks.ipynb #checkpoint
@@ -176,7 +180,8 @@ class Checkpoint(Callback):
         return [o for o in self.learn.cbs if hasattr(type(o), 'state') and hasattr(type(o), 'restore')]
 
 # %% ../nbs/library/23_callbacks.ipynb #checkpoint-state
-def _under(tensors, prefix): return {name.removeprefix(prefix): o for name, o in tensors.items() if name.startswith(prefix)}
+def _under(tensors, prefix):
+    return {name.removeprefix(prefix): o for name, o in tensors.items() if name.startswith(prefix)}
 
 def _load_optimizer(opt, tensors, rates):
     state = opt.state_dict()
@@ -193,4 +198,5 @@ def _random():
 
 def _set_random(tensors):
     torch.set_rng_state(tensors['random.cpu'])
-    if 'random.cuda' in tensors and torch.cuda.is_available(): torch.cuda.set_rng_state(tensors['random.cuda'])
+    if 'random.cuda' in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors['random.cuda'])

@@ -34,7 +34,8 @@ class FaceError(ValueError):
     def __init__(self, sentence: str):
         self.sentence = shown(sentence)  # it may quote a file from elsewhere
         super().__init__(self.sentence)
-    def __str__(self): return self.sentence  # fastai puts the callback's name into the args of what one raises
+    def __str__(self):
+        return self.sentence  # fastai puts the callback's name into the args of what one raises
 
 # %% ../nbs/library/01_core.ipynb #unknown
 def unknown(what: str, name, known) -> FaceError:
@@ -64,14 +65,16 @@ def write_folder(target,  # the folder to make
                 shutil.rmtree(old)
             else: part.rename(target)
         finally: shutil.rmtree(part, ignore_errors=True)
-    except (OSError, SafetensorError) as problem: raise FaceError(f'{target} could not be written ({problem}): make room, then save again') from None
+    except (OSError, SafetensorError) as problem:
+        raise FaceError(f'{target} could not be written ({problem}): make room, then save again') from None
     return target
 
 def check_free(target, force: bool = False) -> Path:
     "`target` as a path, or an error if something is there that may not be replaced"
     target = Path(target)
     if not target.exists(): return target
-    if not force: raise FaceError(f'{target} exists already: choose another folder, or replace that run with --force (force=True)')
+    if not force:
+        raise FaceError(f'{target} exists already: choose another folder, or replace that run with --force (force=True)')
     if not (target/'model.json').is_file() and (not target.is_dir() or any(target.iterdir())):
         raise FaceError(f'{target} is no run of fer_teach and is not touched: choose another folder')
     return target
@@ -97,9 +100,12 @@ def write_tensors(file, tensors: dict, about: dict):
 def read_tensors(file) -> tuple:  # (tensors, about)
     "What `write_tensors` wrote; `FaceError` if the file is damaged"
     try:
-        with safe_open(str(file), 'pt') as opened: return {name: opened.get_tensor(name) for name in opened.keys()}, json.loads(opened.metadata()['about'])
-    except FileNotFoundError: raise FaceError(f'{file} does not exist: check the path') from None
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as problem: raise FaceError(f'{file} is damaged ({problem}): train again') from None
+        with safe_open(str(file), 'pt') as opened:
+            return {name: opened.get_tensor(name) for name in opened.keys()}, json.loads(opened.metadata()['about'])
+    except FileNotFoundError:
+        raise FaceError(f'{file} does not exist: check the path') from None
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as problem:
+        raise FaceError(f'{file} is damaged ({problem}): train again') from None
 
 # %% ../nbs/library/01_core.ipynb #log
 class _Printing(logging.Handler):

@@ -115,10 +115,12 @@ class Canvas:
         cover = distance*self.sharp
         return np.clip(np.subtract(.5, cover, out=cover), 0, 1, out=cover)
     def band(self, across, half): return self.inside(np.abs(across) - half)
-    def stroke(self, across, along, length, half): return self.band(across, half)*self.band(along, length)
+    def stroke(self, across, along, length, half):
+        return self.band(across, half)*self.band(along, length)
     def paint(self, cover, tone): self.image += cover*(tone - self.image)
     def shade(self, depth): self.image *= 1 - depth
-    def mark(self, region, where): self.regions |= where.astype(np.uint8) << np.uint8(REGIONS.index(region))
+    def mark(self, region, where):
+        self.regions |= where.astype(np.uint8) << np.uint8(REGIONS.index(region))
 
 def _blob(u, v, ru, rv): return np.maximum(1 - (u/ru)**2 - (v/rv)**2, 0)
 
@@ -138,7 +140,8 @@ def _head(c):
 # %% ../nbs/12_drawn.ipynb #forehead
 def _forehead(c):
     raised = c.skin*np.clip(.12*c.au(1, 2) + .16*c['age'], 0, .3)
-    for y in (-.52, -.44): c.shade(raised*c.stroke(c.v - y - .02*np.cos(5*c.u) + .03*c.au(1)*(1 - 3*c.m), c.u, .32, .006))
+    for y in (-.52, -.44):
+        c.shade(raised*c.stroke(c.v - y - .02*np.cos(5*c.u) + .03*c.au(1)*(1 - 3*c.m), c.u, .32, .006))
     frown = np.clip(.45*c.au(4) + .25*c.au(9) + .12*c['age'], 0, .6)
     c.shade(frown*c.stroke(c.m - .06 - .02*c.v, c.v + .27, .08, .01))
 
@@ -165,7 +168,8 @@ def _eyes(c):
     c.paint(white*c.inside(iris - .072*c['eye_size']), .08)
     _lids(c, c.band(c.m - x, 1.1*w), top, bottom + .05 - .02*q)
     feet = np.clip(.4*c.au(6) + .1*c['age'], 0, .5)*c.skin
-    for slope in (-.5, .35): c.shade(feet*c.stroke(c.v - y - slope*(c.m - x - w), c.m - x - w - .07, .05, .008))
+    for slope in (-.5, .35):
+        c.shade(feet*c.stroke(c.v - y - slope*(c.m - x - w), c.m - x - w - .07, .05, .008))
     c.mark('eyes', ((c.m - x)/(1.35*w))**2 + ((c.v - y)/.15)**2 < 1)
 
 def _lids(c, width, top, pouch):
@@ -289,7 +293,8 @@ def drawn_faces(n: int = 7000,  # how many
                 rgb: bool = False) -> Faces:  # in colour?
     "Faces drawn from action units, with region masks and attributes; offline, in about a millisecond each"
     vocab = tuple(emotion_name(o) for o in emotions)
-    if n < 10*len(vocab): raise FaceError(f'{n} faces are too few for {len(vocab)} emotions in three splits: draw {10*len(vocab)} or more')
+    if n < 10*len(vocab):
+        raise FaceError(f'{n} faces are too few for {len(vocab)} emotions in three splits: draw {10*len(vocab)} or more')
     rng = np.random.default_rng(seed)
     drawn = rng.permutation(np.arange(n) % len(vocab))
     attributes = sample_attributes([vocab[o] for o in drawn], rng, difficulty)
@@ -324,7 +329,8 @@ def true_regions(faces: Faces,  # drawn
                  threshold: float = .2,  # intensity from which an AU counts
                 ) -> np.ndarray:  # bool (n, h, w)
     "Where the action units of each drawn face show; nowhere for a face at rest"
-    if faces.regions is None: raise FaceError('only drawn faces know their true regions: use drawn_faces()')
+    if faces.regions is None:
+        raise FaceError('only drawn faces know their true regions: use drawn_faces()')
     units = faces.attributes[[f'AU{o}' for o in AUS]].to_numpy() >= threshold
     bits = [sum(1 << REGIONS.index(r) for r in AU_REGIONS[o]) for o in AUS]
     return (faces.regions & np.bitwise_or.reduce(units*np.array(bits, np.uint8), axis=1)[:, None, None]) > 0

@@ -119,7 +119,8 @@ def table(self: Result) -> pd.DataFrame:
     "One row per image: its source, label, prediction, and the probability of each class if there are any"
     names = np.array(self.vocab)
     columns = dict(source=self.source, label=names[self.labels], prediction=names[self.predictions])
-    if self.probabilities is not None: columns |= {f'p({o})': self.probabilities[:, i] for i, o in enumerate(self.vocab)}
+    if self.probabilities is not None:
+        columns |= {f'p({o})': self.probabilities[:, i] for i, o in enumerate(self.vocab)}
     return pd.DataFrame(columns)
 
 # %% ../nbs/16_evaluation.ipynb #intervals
@@ -176,7 +177,8 @@ def _answers(model, faces):
         if answer is None: answer = model.predictions(faces)
     else: names, answer = tuple(getattr(model, 'columns', faces.vocab)), model
     answer = np.asarray(answer)
-    if len(answer) != len(faces): raise FaceError(f'{len(answer)} answers for {len(faces)} images: give one for each image of the split')
+    if len(answer) != len(faces):
+        raise FaceError(f'{len(answer)} answers for {len(faces)} images: give one for each image of the split')
     if answer.ndim == 1: return names, None, _whole_labels(answer, names)
     if answer.shape[1] != len(names) or not np.isfinite(answer).all():
         raise FaceError(f'probabilities must be finite and of shape ({len(faces)}, {len(names)}), not {answer.shape}')
@@ -212,7 +214,8 @@ def evaluate(model,  # has probabilities(faces) and vocab; or an array (n, k), a
             ) -> Result:
     "How `model` answers on `faces`, whose classes may be others in part; `FaceError` where they share none"
     chosen = np.full(len(faces), True) if split == 'all' else faces.usage == split
-    if not chosen.any(): raise FaceError(f"there are no {split} images to judge on: choose another split, or 'all'")
+    if not chosen.any():
+        raise FaceError(f"there are no {split} images to judge on: choose another split, or 'all'")
     part, train = faces[chosen], faces.split('train')
     if (part.labels < 0).any():
         raise FaceError(f'{(part.labels < 0).sum()} of these pictures have no label, so no answer is right or wrong: '
@@ -231,7 +234,8 @@ def evaluate(model,  # has probabilities(faces) and vocab; or an array (n, k), a
 def _known_only(result, part, shared):
     "`result` of the images whose class the method knows, and the same among the `shared` classes"
     kept = result.labels >= 0
-    if not kept.any(): raise FaceError(f'no {result.split} image has a class that the model knows: choose another split')
+    if not kept.any():
+        raise FaceError(f'no {result.split} image has a class that the model knows: choose another split')
     unknown = part.names[~kept]
     columns = {o: getattr(result, o) for o in ('labels', 'predictions', 'probabilities', 'source', 'clean')}
     columns = {name: None if o is None else o[kept] for name, o in columns.items()}
@@ -277,7 +281,8 @@ def confused_pairs(self: Result, n: int = 5) -> pd.DataFrame:
 @patch
 def mistakes(self: Result, n: int = 8) -> pd.DataFrame:
     "The `n` wrong answers given with most confidence, indexed by their place in the split"
-    if self.probabilities is None: raise FaceError('this method gives no probabilities, so its mistakes cannot be ordered by confidence')
+    if self.probabilities is None:
+        raise FaceError('this method gives no probabilities, so its mistakes cannot be ordered by confidence')
     wrong = self.table[~self.right].assign(confidence=self.probabilities.max(1)[~self.right])
     return wrong.sort_values('confidence', ascending=False, kind='stable')[['source', 'label', 'prediction', 'confidence']].head(n)
 
@@ -294,7 +299,8 @@ def show_mistakes(self: Result,
 @patch
 def plot_calibration(self: Result, bins: int = 10, ax=None):
     "Accuracy against confidence, and how often each confidence occurs; returns the axes"
-    if self.probabilities is None: raise FaceError('this method gives no probabilities, so there is no calibration to plot')
+    if self.probabilities is None:
+        raise FaceError('this method gives no probabilities, so there is no calibration to plot')
     if ax is None: ax = plt.subplots(figsize=(4.2, 3.6), layout='constrained')[1]
     confidence = self.probabilities.max(1)
     place = np.minimum((confidence*bins).astype(int), bins - 1)

@@ -46,7 +46,8 @@ class FaceGraph(nn.Module):
         seen = views(self.prepared(pixels), self.recipe)
         logits, maps = with_output(self.model, self.maps, torch.cat(seen))
         found = dict(probabilities=logits.unflatten(0, (len(seen), -1)).mean(0).softmax(1))
-        if self.maps: found |= dict(evidence=torch.einsum('nchw,kc->nkhw', maps[:pixels.shape[0]], self.weights))
+        if self.maps:
+            found |= dict(evidence=torch.einsum('nchw,kc->nkhw', maps[:pixels.shape[0]], self.weights))
         return found
 
 # %% ../nbs/library/95_export.ipynb #pooled-maps
@@ -85,7 +86,8 @@ def _heads(model, seen):
     "What may be the mean of maps, and its weights: the input of the linear layer that gives the logits, and the logits"
     logits = seen[''][1]
     for name, module in model.named_modules():
-        if isinstance(module, nn.Linear) and seen[name][1] is logits: yield seen[name][0], module.weight
+        if isinstance(module, nn.Linear) and seen[name][1] is logits:
+            yield seen[name][0], module.weight
     yield logits, torch.eye(logits.shape[1])
 
 def _is_mean(maps, features):
@@ -128,7 +130,8 @@ def _traced(graph, about):
     logging.disable(logging.ERROR)  # what torch.export tells of an error fills pages
     free = {0: torch.export.Dim('faces', min=1)}
     try:
-        with redirect_stderr(io.StringIO()): return torch.export.export(graph, (example,), dynamic_shapes=(free,), strict=False)
+        with redirect_stderr(io.StringIO()):
+            return torch.export.export(graph, (example,), dynamic_shapes=(free,), strict=False)
     except Exception as problem:
         raise FaceError(f'{about["name"]} cannot be exported ({str(problem).splitlines()[0]}): '
                         'its forward() must be the same for every picture and any number of them') from None
@@ -147,24 +150,31 @@ def _known(run, report):
     "The graph of a run folder, of a shipped network, or of a Learner; and what a file of it must tell, as JSON has it"
     learn = run if isinstance(run, Learner) else load_emotions(run)
     graph, arch, outputs = FaceGraph(learn), learn.arch, ['probabilities']
-    if graph.maps: outputs.append('evidence')
-    else: report(f'{arch.name} does not end in a mean over places and a linear layer, so the file gives probabilities but no evidence')
+    if graph.maps:
+        outputs.append('evidence')
+    else:
+        report(f'{arch.name} does not end in a mean over places and a linear layer, so the file gives probabilities but no evidence')
     about = dict(name=arch.name, labels=list(learn.vocab), outputs=outputs, size=arch.size, channels=arch.channels,
                  input=f'pixels: uint8 (n, {arch.channels}, {arch.size}, {arch.size}), 0 black to 255 white, one face filling each',
                  trained_on=Path(learn.this_run.data or '').name or 'drawn faces, or a table of faces',  # whose path is nobody's business
                  fer_teach=__version__)
-    if len(outputs) > 1: about['evidence'] = 'the mean over the places, plus a bias, is the logit of the class for the face as it is'
+    if len(outputs) > 1:
+        about['evidence'] = 'the mean over the places, plus a bias, is the logit of the class for the face as it is'
     if _is_shipped(run): about['licence'] = metadata.metadata('fer_teach')['License']
     return graph, about | _scores(run, learn)
 
-def _is_shipped(run): return isinstance(run, (str, Path)) and str(run) in {o.name for o in SHIPPED.iterdir()}
+def _is_shipped(run):
+    return isinstance(run, (str, Path)) and str(run) in {o.name for o in SHIPPED.iterdir()}
 
 def _scores(run, learn):
     "How the network was judged; nothing if it was not"
     folder = SHIPPED/run if _is_shipped(run) else run
-    if isinstance(run, Learner): result = learn.result.summary() if learn.result else {}
-    elif (Path(folder)/'result.json').is_file(): result = json.loads((Path(folder)/'result.json').read_text())
-    else: result = {}
+    if isinstance(run, Learner):
+        result = learn.result.summary() if learn.result else {}
+    elif (Path(folder)/'result.json').is_file():
+        result = json.loads((Path(folder)/'result.json').read_text())
+    else:
+        result = {}
     kept = 'accuracy', 'interval', 'clean_accuracy', 'majority', 'recall', 'images', 'split'
     return {name: result[name] for name in kept if name in result}
 
@@ -173,7 +183,8 @@ def _free_file(file, force):
     "`file` as a path; `FaceError` if something is there that may not be replaced"
     file = Path(file)
     if file.is_dir(): raise FaceError(f'{file} is a folder: give the name of a file in it')
-    if file.exists() and not force: raise FaceError(f'{file} exists already: choose another name, or replace it with --force (force=True)')
+    if file.exists() and not force:
+        raise FaceError(f'{file} exists already: choose another name, or replace it with --force (force=True)')
     return file
 
 def _write_file(file, write):
@@ -188,7 +199,8 @@ def _write_file(file, write):
             os.replace(part, file)
         finally:
             with suppress(OSError): os.unlink(part)
-    except OSError as problem: raise FaceError(f'{file} could not be written ({problem}): make room, then export again') from None
+    except OSError as problem:
+        raise FaceError(f'{file} could not be written ({problem}): make room, then export again') from None
     return file
 
 # %% ../nbs/library/95_export.ipynb #pt2

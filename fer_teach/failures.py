@@ -57,7 +57,8 @@ def _checked(groups, n):
     columns = {dial: pd.Series(pd.Categorical(o)).cat.remove_unused_categories()
                for dial, o in groups.items()}
     for dial, o in columns.items():
-        if len(o) != n: raise FaceError(f'{dial} names {len(o)} groups for {n} images: name one for each')
+        if len(o) != n:
+            raise FaceError(f'{dial} names {len(o)} groups for {n} images: name one for each')
         if o.isna().any() or len(o.cat.categories) < 2:
             raise FaceError(f'{dial} must put every image into one of two groups or more')
     return columns
@@ -156,7 +157,8 @@ def corrupt(faces: Faces,
            ) -> Faces:
     "The same faces in worse pictures, the same at every call; regions do not survive a move"
     if kind not in CORRUPTIONS: raise unknown('corruption', kind, CORRUPTIONS)
-    if strength not in range(1, 6): raise FaceError(f'the strength of {kind} is {strength}: choose 1 to 5')
+    if strength not in range(1, 6):
+        raise FaceError(f'the strength of {kind} is {strength}: choose 1 to 5')
     grey = faces.pixels.ndim == 3
     x = torch.tensor(faces.pixels).float()
     x = x[:, None] if grey else x.permute(0, 3, 1, 2)

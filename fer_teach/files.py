@@ -57,15 +57,19 @@ def _folder_files(path, stack):
         while folders:
             with os.scandir(folders.pop()) as entries:
                 for o in entries:
-                    if o.is_dir(follow_symlinks=False): folders.append(o.path)
-                    elif o.is_file(): found.append(_file(Path(o.path).relative_to(path).as_posix(), o.path))
+                    if o.is_dir(follow_symlinks=False):
+                        folders.append(o.path)
+                    elif o.is_file():
+                        found.append(_file(Path(o.path).relative_to(path).as_posix(), o.path))
             _require_few(len(found), path, stack)
-    except OSError as problem: raise FaceError(f'{path} cannot be read ({problem}): may you read all its folders?') from None
+    except OSError as problem:
+        raise FaceError(f'{path} cannot be read ({problem}): may you read all its folders?') from None
     return found
 
 def _require_few(count, name, stack):
     limit = MAX_FILES*stack.times
-    if count > limit: raise FaceError(f'{name} holds more than {limit:,} files: it is no set of faces, or split it')
+    if count > limit:
+        raise FaceError(f'{name} holds more than {limit:,} files: it is no set of faces, or split it')
 
 def _hidden(name): return name.startswith(('.', '__MACOSX/')) or '/.' in name
 def _is_image(name): return not _hidden(name) and Path(name).suffix.lower() in IMAGE_TYPES
@@ -73,20 +77,24 @@ def _is_image(name): return not _hidden(name) and Path(name).suffix.lower() in I
 # %% ../nbs/library/03_files.ipynb #unpack
 def _unpack(file, name, stack, depth):
     "The files of the zip or tar `file`, a path or binary stream; none if it is neither"
-    if depth > MAX_DEPTH: raise FaceError(f'{name} lies {depth} archives deep, and {MAX_DEPTH} are followed: unpack it first')
-    try: found = _zip_files(file, stack) if zipfile.is_zipfile(file) else _tar_files(file, name, stack)
+    if depth > MAX_DEPTH:
+        raise FaceError(f'{name} lies {depth} archives deep, and {MAX_DEPTH} are followed: unpack it first')
+    try:
+        found = _zip_files(file, stack) if zipfile.is_zipfile(file) else _tar_files(file, name, stack)
     except _UNREADABLE as problem:
         if not name.lower().endswith(ARCHIVES): return []
         raise FaceError(f'{name} is damaged or cut off ({problem}): get it again from its source') from None
     for o in found:
-        if o.name.startswith(('/', '\\')) or '..' in re.split(r'[/\\]', o.name): raise FaceError(f'{name} holds {o.name}, which climbs out of it: do not trust this archive')
+        if o.name.startswith(('/', '\\')) or '..' in re.split(r'[/\\]', o.name):
+            raise FaceError(f'{name} holds {o.name}, which climbs out of it: do not trust this archive')
     _require_few(len(found), name, stack)
     _require_small(sum(o.size for o in found), name, stack)
     return _look_inside(found, stack, depth)
 
 def _require_small(size, name, stack):
     limit = MAX_UNPACKED*stack.times
-    if size > limit: raise FaceError(f'{name} unpacks to more than {limit/2**30:.0f} GiB: it is no set of faces, or split it')
+    if size > limit:
+        raise FaceError(f'{name} unpacks to more than {limit/2**30:.0f} GiB: it is no set of faces, or split it')
 
 # %% ../nbs/library/03_files.ipynb #zip-tar
 MAX_HEADER = 2**13  # bytes of a header in a tar that gives a long name
@@ -116,7 +124,8 @@ def _tar_files(file, name, stack):
         _require_small(total if o.size >= 0 else math.inf, name, stack)
         _require_few(i, name, stack)
         o.pax_headers = {}  # each member would keep a copy of all of them
-        if o.isfile(): found.append(_File(shown(o.name.removeprefix('./')), o.size, partial(archive.extractfile, o)))
+        if o.isfile():
+            found.append(_File(shown(o.name.removeprefix('./')), o.size, partial(archive.extractfile, o)))
     return found
 
 def _look_inside(files, stack, depth):
@@ -135,7 +144,8 @@ def _look_inside(files, stack, depth):
 def _copy(file, target):
     try:
         with file.open() as stream: shutil.copyfileobj(stream, target)
-    except _UNREADABLE as problem: raise FaceError(f'{file.name} cannot be read ({problem}): get the archive around it again from its source') from None
+    except _UNREADABLE as problem:
+        raise FaceError(f'{file.name} cannot be read ({problem}): get the archive around it again from its source') from None
 
 # %% ../nbs/library/03_files.ipynb #csv-rows
 MAX_LINE = 2**18  # characters: a picture of 256x256

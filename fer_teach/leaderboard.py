@@ -39,10 +39,13 @@ def read_leaderboard(file=None) -> pd.DataFrame:
     file = Path(file or leaderboard_file())
     if not file.is_file(): return pd.DataFrame(columns=COLUMNS)
     words, whole = ('trained_on', 'published', 'note'), ('seed', 'parameters', 'train_images', 'epochs', 'epochs_published', 'seconds')
-    try: table = pd.read_csv(file, dtype=dict.fromkeys(words, str) | dict.fromkeys(whole, 'Int64'))
-    except ValueError as problem: raise FaceError(f'{file} is no leaderboard ({problem}): give one that fer_teach benchmark has written') from None
+    try:
+        table = pd.read_csv(file, dtype=dict.fromkeys(words, str) | dict.fromkeys(whole, 'Int64'))
+    except ValueError as problem:
+        raise FaceError(f'{file} is no leaderboard ({problem}): give one that fer_teach benchmark has written') from None
     missing = [o for o in COLUMNS if o not in table]
-    if missing: raise FaceError(f'{file} is no leaderboard, it lacks {", ".join(missing)}: give one that fer_teach benchmark has written')
+    if missing:
+        raise FaceError(f'{file} is no leaderboard, it lacks {", ".join(missing)}: give one that fer_teach benchmark has written')
     return table.fillna(dict.fromkeys(words, ''))
 
 def add_to_leaderboard(row: dict,  # a value for each of COLUMNS

@@ -44,7 +44,8 @@ def _planned(arch, classes, data, recipe, *, epochs, seed, **facts):
     "The faces and the `Run` that `learn_emotions` is asked for"
     arch = find_arch(arch)
     chosen = arch.recipe(recipe) if epochs is None else arch.recipe(recipe).with_epochs(epochs)
-    if data is None: chosen.require_classes(len(class_groups(classes, EMOTIONS[:7])))  # refused before anything is drawn
+    if data is None:
+        chosen.require_classes(len(class_groups(classes, EMOTIONS[:7])))  # refused before anything is drawn
     faces = find_faces(data, seed)
     faces = faces.reduce(class_groups(classes, faces.vocab))
     return faces, plan_run(faces, arch, recipe, epochs=epochs, seed=seed, data=_data_source(data), **facts)
@@ -52,8 +53,10 @@ def _planned(arch, classes, data, recipe, *, epochs, seed, **facts):
 def _require_writable(out):
     "`FaceError` before training if the folder `out` could not be made after it"
     there = next(o for o in out.absolute().parents if o.exists())
-    try: tempfile.TemporaryFile(dir=there).close()
-    except OSError as problem: raise FaceError(f'{out} cannot be written ({problem}): choose another folder') from None
+    try:
+        tempfile.TemporaryFile(dir=there).close()
+    except OSError as problem:
+        raise FaceError(f'{out} cannot be written ({problem}): choose another folder') from None
 
 def _train_and_save(faces, run, *, out, force=False, resume=False):
     if out is None: return fit_run(faces, run)
@@ -64,12 +67,15 @@ def _train_and_save(faces, run, *, out, force=False, resume=False):
     return learn
 
 # %% ../nbs/library/92_learn.ipynb #resume
-def _data_source(data): return data if data is None or data == 'fer2013' else None if isinstance(data, Faces) else str(Path(data).resolve())
+def _data_source(data):
+    return data if data is None or data == 'fer2013' else None if isinstance(data, Faces) else str(Path(data).resolve())
 
 def _resumed(out, arch, data, device):
     "The faces and the `Run` of a training that was cut off"
-    if (out/'model.json').exists(): raise FaceError(f'{out} is complete: there is nothing to resume')
-    if not training_file(out).exists(): raise FaceError(f'there is no run to resume: {training_file(out)} does not exist')
+    if (out/'model.json').exists():
+        raise FaceError(f'{out} is complete: there is nothing to resume')
+    if not training_file(out).exists():
+        raise FaceError(f'there is no run to resume: {training_file(out)} does not exist')
     _, told = read_tensors(training_file(out))
     run = run_of(told.get('run'), training_file(out), None if isinstance(arch, str) else arch)
     faces = find_faces(run.data if data is None else data, run.seed)

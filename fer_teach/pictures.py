@@ -26,7 +26,8 @@ def upright(picture: Image.Image,
            ) -> Image.Image:
     "A PIL image as its camera held it, grey or RGB, transparency on white"
     picture = _eight_bits(ImageOps.exif_transpose(picture))
-    if picture.has_transparency_data: picture = Image.alpha_composite(Image.new('RGBA', picture.size, 'white'), picture.convert('RGBA'))
+    if picture.has_transparency_data:
+        picture = Image.alpha_composite(Image.new('RGBA', picture.size, 'white'), picture.convert('RGBA'))
     return picture.convert(mode)
 
 def picture_pixels(picture: Image.Image, size: int = 48, rgb: bool = False) -> np.ndarray:
@@ -41,7 +42,8 @@ def _eight_bits(picture):
     "Pictures of 16 bits as 8; those of floats or 32 bits do not say what is white"
     if picture.mode.startswith('I;16') or picture.mode == 'I' and picture.format == 'PNG':
         return Image.fromarray((np.asarray(picture).astype(np.uint16) >> 8).astype(np.uint8))
-    if picture.mode in ('I', 'F'): raise ValueError('32 bits a pixel: scale it to 0 to 255 and save it with 8')
+    if picture.mode in ('I', 'F'):
+        raise ValueError('32 bits a pixel: scale it to 0 to 255 and save it with 8')
     return picture
 
 def _mode(shape): return 'RGB' if len(shape) == 3 else 'L'
@@ -57,13 +59,17 @@ def read_image(file,  # a path or a binary stream
                rgb: bool = False,  # keep colours?
               ) -> np.ndarray:  # uint8 (size, size) or (size, size, 3)
     "One picture as pixels; `FaceError` if it cannot be decoded"
-    if isinstance(file, (str, Path)) and Path(file).is_dir(): raise FaceError(f'{file} is a folder: give a picture in it')
+    if isinstance(file, (str, Path)) and Path(file).is_dir():
+        raise FaceError(f'{file} is a folder: give a picture in it')
     try:
         with Image.open(file) as picture:
-            if picture.width*picture.height > MAX_PICTURE: raise ValueError(f'{picture.width} x {picture.height} pixels')
+            if picture.width*picture.height > MAX_PICTURE:
+                raise ValueError(f'{picture.width} x {picture.height} pixels')
             return picture_pixels(picture, size, rgb)
-    except FileNotFoundError: raise FaceError(f'{file} does not exist: check the path') from None
-    except Exception as problem: raise FaceError(f'{_shown(file)} cannot be read as a picture ({type(problem).__name__}): give a JPEG or PNG') from None
+    except FileNotFoundError:
+        raise FaceError(f'{file} does not exist: check the path') from None
+    except Exception as problem:
+        raise FaceError(f'{_shown(file)} cannot be read as a picture ({type(problem).__name__}): give a JPEG or PNG') from None
 
 def _shown(file): return file if isinstance(file, (str, Path)) else 'this file'
 
@@ -85,15 +91,18 @@ def open_picture(picture,  # a path, bytes of a file, a stream, PIL, or uint8 pi
 def _opened(picture, longest=1280):
     "(picture, how many times longer its sides were)"
     name = picture if isinstance(picture, (str, Path)) else 'this picture'
-    if isinstance(picture, (str, Path)) and Path(picture).is_dir(): raise FaceError(f'{name} is a folder: give a picture in it')
+    if isinstance(picture, (str, Path)) and Path(picture).is_dir():
+        raise FaceError(f'{name} is a folder: give a picture in it')
     if isinstance(picture, (np.ndarray, torch.Tensor)): picture = _from_pixels(picture)
     try:
         if isinstance(picture, bytes): picture = io.BytesIO(picture)
         given = picture if isinstance(picture, Image.Image) else Image.open(picture)
         longer = max(given.size)
         picture = upright(given if given is picture else _small(given, longest), 'RGB')
-    except FileNotFoundError: raise FaceError(f'{name} does not exist: check the path') from None
-    except Exception as problem: raise FaceError(f'{name} cannot be read as a picture ({type(problem).__name__}): give a JPEG or PNG') from None
+    except FileNotFoundError:
+        raise FaceError(f'{name} does not exist: check the path') from None
+    except Exception as problem:
+        raise FaceError(f'{name} cannot be read as a picture ({type(problem).__name__}): give a JPEG or PNG') from None
     picture.thumbnail((longest, longest))
     return picture, longer/max(picture.size)
 
@@ -107,7 +116,8 @@ def _from_pixels(pixels):
 def _small(picture, longest):
     "A picture that was just opened, not much larger than asked; `ValueError` for one that would take all memory"
     picture.draft('RGB', (longest, longest))  # a large JPEG is decoded at a half or a quarter of its size
-    if picture.width*picture.height > MAX_PICTURE: raise ValueError(f'{picture.width} x {picture.height} pixels')
+    if picture.width*picture.height > MAX_PICTURE:
+        raise ValueError(f'{picture.width} x {picture.height} pixels')
     return _shrunk(picture, longest) if picture.has_transparency_data else picture
 
 def _shrunk(picture, longest):
@@ -204,12 +214,14 @@ def as_faces(images,  # `Faces`, or one picture or several in any form that `ope
 def _as_table(images):
     "Pixels (n, h, w) or (n, h, w, 3), if `images` are an array of such or of one picture, else None"
     if isinstance(images, torch.Tensor): images = images.numpy(force=True)
-    if not isinstance(images, np.ndarray) or images.dtype == object or images.ndim == 3 and images.shape[2] == 4: return None
+    if not isinstance(images, np.ndarray) or images.dtype == object or images.ndim == 3 and images.shape[2] == 4:
+        return None
     return images[None] if images.ndim == 2 or images.shape[2:] == (3,) else images
 
 def _is_one(images):
     "One picture, rather than several?"
-    if isinstance(images, (np.ndarray, torch.Tensor)): return images.ndim == 2 or images.ndim == 3 and images.shape[2] in (3, 4)
+    if isinstance(images, (np.ndarray, torch.Tensor)):
+        return images.ndim == 2 or images.ndim == 3 and images.shape[2] in (3, 4)
     return isinstance(images, (str, Path, Image.Image, bytes, io.IOBase))
 
 def face_pixels(picture,  # in any form that `open_picture` takes

@@ -61,7 +61,8 @@ def _write_run(self: Learner, folder: Path):
     weights = {name: o.detach().cpu().contiguous() for name, o in self.model.state_dict().items()}
     (folder/'model.safetensors').write_bytes(save(weights))  # save_file would let nobody else read it
     facts = self.this_run.facts()
-    if facts['data']: facts['data'] = Path(facts['data']).name  # where it lies is nobody else's business
+    if facts['data']:
+        facts['data'] = Path(facts['data']).name  # where it lies is nobody else's business
     (folder/'model.json').write_text(json.dumps(facts, indent=1) + '\n')
     if self.seen is not None: np.save(folder/'seen.npy', np.unique(self.seen))
     if self.result is not None:
@@ -80,10 +81,12 @@ def _write_run(self: Learner, folder: Path):
 def _figures(self: Learner) -> dict:
     "Axes of the figures of a run: confusion and curves of a trained model, and why it decides as it does"
     figures = {}
-    if self.result is not None: figures |= dict(confusion=self.result.plot_confusion(), curves=self.plot_curves())
+    if self.result is not None:
+        figures |= dict(confusion=self.result.plot_confusion(), curves=self.plot_curves())
     emotions = [o for group in self.groups.values() for o in group]
     drawn = set(emotions) <= set(EMOTIONS)  # a face of another class cannot be drawn
-    if drawn and (self.arch.cam_layer or self.arch.weights): figures['why'] = show_why(self, drawn_faces(40*len(emotions), 1, emotions=emotions).reduce(self.groups))
+    if drawn and (self.arch.cam_layer or self.arch.weights):
+        figures['why'] = show_why(self, drawn_faces(40*len(emotions), 1, emotions=emotions).reduce(self.groups))
     return figures
 
 # %% ../nbs/library/91_runs.ipynb #load-inside
@@ -97,8 +100,10 @@ def run_of(facts, file, arch=None) -> Run:
     if missing: raise FaceError(f'{file} lacks {", ".join(missing)}: train the run again')
     wrong = [o for o, sane in _SANE.items() if not sane(facts)]
     if wrong: raise FaceError(f'{file} has no possible {", ".join(wrong)}: train the run again')
-    try: recipe = Recipe(**facts['recipe'])
-    except (TypeError, AttributeError) as problem: raise FaceError(f'{file} is damaged or of another version ({problem}): train the run again') from None
+    try:
+        recipe = Recipe(**facts['recipe'])
+    except (TypeError, AttributeError) as problem:
+        raise FaceError(f'{file} is damaged or of another version ({problem}): train the run again') from None
     plain = ('recipe_name', 'data', 'fingerprint', 'epochs', 'seed', 'pretrained', 'device', 'version')
     return Run(arch=_arch_of(facts, recipe, file, arch), recipe=recipe,
                classes={name: tuple(old) for name, old in facts['classes'].items()},
@@ -116,8 +121,10 @@ def load_emotions(folder='wink',  # a run folder, or the name of a network that 
     run = run_of(_read_json(folder/'model.json', folder), folder/'model.json', arch)
     _require_small(run, folder)
     model = build_network(run.arch, run.recipe, len(run.vocab))
-    try: model.load_state_dict(load_file(folder/'model.safetensors'))
-    except FileNotFoundError: raise FaceError(f'{folder} has no model.safetensors: save or train the run again') from None
+    try:
+        model.load_state_dict(load_file(folder/'model.safetensors'))
+    except FileNotFoundError:
+        raise FaceError(f'{folder} has no model.safetensors: save or train the run again') from None
     except (SafetensorError, RuntimeError, OSError) as problem:
         raise FaceError(f'{folder/"model.safetensors"} is damaged or does not fit {run.arch.name} ({str(problem).splitlines()[0]}): train the run again') from None
     if not all(o.isfinite().all() for o in model.state_dict().values()):
@@ -172,7 +179,8 @@ def _require_small(run, folder):
     except (TypeError, ValueError, RuntimeError) as problem:
         raise FaceError(f'{folder} asks for {run.arch.name} as it cannot be built ({str(problem).splitlines()[0]}): train the run again') from None
     found = sum(o.numel() for o in net.parameters())
-    if found > MAX_PARAMETERS: raise FaceError(f'{folder} asks for {found:,} parameters, more than {MAX_PARAMETERS:,}: train a smaller network')
+    if found > MAX_PARAMETERS:
+        raise FaceError(f'{folder} asks for {found:,} parameters, more than {MAX_PARAMETERS:,}: train a smaller network')
 
 def _arch_of(facts, recipe, file, arch):
     "The Arch a run is trained with; a callable of the user's takes its settings from the facts"
@@ -188,14 +196,19 @@ def _read_seen(file):
     if not file.is_file(): return None
     try: seen = np.load(file, allow_pickle=False)
     except (ValueError, OSError, EOFError): seen = None
-    if seen is None or seen.dtype != np.uint32 or seen.ndim != 1: raise FaceError(f'{file} is damaged: train the run again')
+    if seen is None or seen.dtype != np.uint32 or seen.ndim != 1:
+        raise FaceError(f'{file} is damaged: train the run again')
     return seen
 
 def _read_json(file, folder):
-    if not folder.is_dir(): raise FaceError(f"{folder} is no run folder: give one that fer_teach learn has written, or 'wink', which comes with fer_teach")
-    try: return json.loads(file.read_text())
-    except FileNotFoundError: raise FaceError(f'{folder} has no {file.name}, so it is no run folder: give one that fer_teach learn has written') from None
-    except ValueError: raise FaceError(f'{file} is damaged: train the run again') from None
+    if not folder.is_dir():
+        raise FaceError(f"{folder} is no run folder: give one that fer_teach learn has written, or 'wink', which comes with fer_teach")
+    try:
+        return json.loads(file.read_text())
+    except FileNotFoundError:
+        raise FaceError(f'{folder} has no {file.name}, so it is no run folder: give one that fer_teach learn has written') from None
+    except ValueError:
+        raise FaceError(f'{file} is damaged: train the run again') from None
 
 # %% ../nbs/library/91_runs.ipynb #ready
 def _ready(model, run, device):
@@ -222,6 +235,7 @@ def predict_emotion(self: Learner,
                    ) -> tuple:  # (class, {class: probability})
     "The expression that people would most likely see in `picture`, and the probability of each class"
     faces = self.this_run.look_at(picture, crop)
-    if len(faces) != 1: raise FaceError(f'these are {len(faces)} pictures: give one, or ask detect_emotions(pictures)')
+    if len(faces) != 1:
+        raise FaceError(f'these are {len(faces)} pictures: give one, or ask detect_emotions(pictures)')
     p = self.probabilities(faces)[0]
     return self.vocab[p.argmax()], {name: float(o) for name, o in zip(self.vocab, p)}

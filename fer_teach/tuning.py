@@ -57,7 +57,8 @@ def tune(arch: Arch,
 
 # %% ../nbs/library/42_tuning.ipynb #study
 def _optuna():
-    if importlib.util.find_spec('optuna') is None: raise FaceError("a search needs Optuna: pip install 'fer_teach[tune]'")
+    if importlib.util.find_spec('optuna') is None:
+        raise FaceError("a search needs Optuna: pip install 'fer_teach[tune]'")
     import optuna
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
@@ -65,20 +66,25 @@ def _optuna():
 def _study(optuna, file, about, epochs, seed):
     "The search in `file`, or a new one; a trial that was cut off is counted as failed"
     pruner = optuna.pruners.HyperbandPruner(1, epochs, 3)
-    try: study = optuna.create_study(storage=f'sqlite:///{Path(file).resolve()}', study_name='fer_teach', load_if_exists=True, direction='maximize', pruner=pruner)
+    try:
+        study = optuna.create_study(storage=f'sqlite:///{Path(file).resolve()}', study_name='fer_teach', load_if_exists=True, direction='maximize', pruner=pruner)
     except Exception as problem:
-        if 'sqlalchemy' not in type(problem).__module__ and 'optuna' not in type(problem).__module__: raise
+        if 'sqlalchemy' not in type(problem).__module__ and 'optuna' not in type(problem).__module__:
+            raise
         raise FaceError(f'{file} holds no search ({str(problem).splitlines()[0]}): choose another file') from None
-    if study.user_attrs.setdefault('about', about) != about: raise FaceError(f'{file} holds another search ({study.user_attrs["about"]}): choose another file')
+    if study.user_attrs.setdefault('about', about) != about:
+        raise FaceError(f'{file} holds another search ({study.user_attrs["about"]}): choose another file')
     study.set_user_attr('about', about)
-    for trial in study.get_trials(states=[optuna.trial.TrialState.RUNNING]): study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    for trial in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials))
     return study
 
 # %% ../nbs/library/42_tuning.ipynb #plot-search
 def plot_search(study):
     "Optuna's plot of the value that each trial reached with each setting; returns the axes"
-    with warnings.catch_warnings(action='ignore'): axes = np.atleast_1d(_optuna().visualization.matplotlib.plot_slice(study))
+    with warnings.catch_warnings(action='ignore'):
+        axes = np.atleast_1d(_optuna().visualization.matplotlib.plot_slice(study))
     axes[0].figure.set(size_inches=(2.8*len(axes), 2.8), layout_engine='constrained')
     for ax in axes:
         ax.set(ylabel='validation accuracy' if ax is axes[0] else '')

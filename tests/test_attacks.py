@@ -19,7 +19,8 @@ from benchmarks.fuzz import case
 from fer_teach.core import FaceError, shown
 from fer_teach.data import Faces
 from fer_teach.pictures import as_faces, crop_faces, open_picture, read_image
-from fer_teach.readers import join_ferplus, read_faces
+from fer_teach.fer2013 import join_ferplus
+from fer_teach.readers import read_faces
 from tests.test_data import VOTES, png, spoiled, table, tarred, written, yolo, zipped
 
 NAMES = [f'{name}/{i}.png' for name in ('happy', 'sad') for i in range(3)]

@@ -18,7 +18,8 @@ from PIL import Image
 from fer_teach import data, files, pictures, readers
 from fer_teach.core import FaceError
 from fer_teach.data import EMOTIONS
-from fer_teach.readers import CSV_EMOTIONS, download_fer2013, join_ferplus, read_faces
+from fer_teach.fer2013 import CSV_EMOTIONS, download_fer2013, join_ferplus
+from fer_teach.readers import read_faces
 from fer_teach.auditing import audit, near_copies, plant_copies
 from fer_teach.drawn import drawn_faces
 

@@ -30,7 +30,7 @@ def test_one_notebook_one_module():
 def test_imports_run_down_the_floors():
     floors, wrong = {module: floor for floor, _, module in rooms()}, []
     for floor, notebook, module in rooms():
-        for cell in filter(lambda o: re.search(r'^#\| ?exports?$', o, re.M), cells(notebook)):
+        for cell in filter(lambda o: re.search(r'^#\| ?export[is]?$', o, re.M), cells(notebook)):
             wrong += [(notebook.name, o) for o in re.findall(r'^from fer_teach\.(\w+) import', cell, re.M) if floors[o] >= floor]
     assert wrong == []
 
