@@ -18,7 +18,7 @@ from .fast import WINK
 ARCHS = {MLP.name: MLP, **SCRATCH, WINK.name: WINK, **PRETRAINED}
 ALL_BASELINES = {**BASELINES, **CNN_SVMS}
 
-def find_arch(arch,  # a name among ARCHS, or of torchvision or timm, an Arch, or a callable (channels, classes) -> nn.Module giving logits (n, classes)
+def find_arch(arch,  # a name here, in torchvision or timm, an Arch, or (channels, classes) -> nn.Module giving logits
              ) -> Arch:
     "The architecture that `arch` stands for; `FaceError` with the nearest names for one that is unknown, or is a baseline"
     if isinstance(arch, Arch): return arch
@@ -37,6 +37,9 @@ def _own_name(build):
 # %% ../nbs/library/90_archs.ipynb #list-archs
 def list_archs() -> pd.DataFrame:
     "Every network and baseline with its number of parameters (for 7 classes) and its recipes"
-    rows = [dict(arch=o.name, parameters=f'{o.parameters():,}', recipes=', '.join(o.recipes), about=o.about) for o in ARCHS.values()]
-    rows += [dict(arch=o.name, parameters='', recipes=', '.join(o.recipes), about=o.about) for o in ALL_BASELINES.values()]
+    rows = [_row(o, f'{o.parameters():,}') for o in ARCHS.values()]
+    rows += [_row(o, '') for o in ALL_BASELINES.values()]
     return pd.DataFrame(rows).set_index('arch')
+
+def _row(o, parameters):
+    return dict(arch=o.name, parameters=parameters, recipes=', '.join(o.recipes), about=o.about)

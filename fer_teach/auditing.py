@@ -68,10 +68,12 @@ def near_copies(pixels: np.ndarray,  # uint8 (n, h, w) or (n, h, w, 3), all diff
     x = _grey_48(pixels)
     with _one_thread():
         pairs = _candidates(x)
-        pairs = pairs[_best_correlation(_shrunk(x, 2), pairs, 1) > threshold - .11]  # quick, at half the size; those that stay are compared in full
+        coarse = _best_correlation(_shrunk(x, 2), pairs, 1)  # quick, at half the size
+        pairs = pairs[coarse > threshold - .11]
         correlation = _best_correlation(x, pairs, 3)
-    first, second, mirrored = pairs[correlation > threshold].T.numpy()
-    return pd.DataFrame(dict(first=first, second=second, mirrored=mirrored == 1, correlation=correlation[correlation > threshold].numpy()))
+    alike = correlation > threshold
+    first, second, mirrored = pairs[alike].T.numpy()
+    return pd.DataFrame(dict(first=first, second=second, mirrored=mirrored == 1, correlation=correlation[alike].numpy()))
 
 @contextmanager
 def _one_thread():
@@ -83,12 +85,15 @@ def _one_thread():
 
 def _grey_48(pixels):
     "Images as a tensor uint8 (n, 48, 48)"
-    blocks = (torch.tensor(np.asarray(pixels[i:i + 1024])) for i in range(0, len(pixels), 1024))  # all at once may not fit into memory
+    starts = range(0, len(pixels), 1024)  # all at once may not fit into memory
+    blocks = (torch.tensor(np.asarray(pixels[i:i + 1024])) for i in starts)
     return torch.cat([_block_48(o) for o in blocks])
 
 def _block_48(x):
     x = grey_or_rgb(x[:, None] if x.ndim == 3 else x.permute(0, 3, 1, 2), 1)
-    return (x if x.shape[-2:] == (48, 48) else F.interpolate(x.float(), (48, 48), mode='area').round().to(torch.uint8))[:, 0]
+    if x.shape[-2:] != (48, 48):
+        x = F.interpolate(x.float(), (48, 48), mode='area').round().to(torch.uint8)
+    return x[:, 0]
 
 # %% ../nbs/14_audit.ipynb #plant
 def plant_copies(pixels: np.ndarray,  # uint8 (n, h, w)
@@ -124,8 +129,9 @@ class AuditReport:
         if finding not in self.rows: raise unknown('finding', finding, self.rows)
         rows = self.rows[finding]
         group = self.groups.get(finding, self.groups['copies'])[rows]
-        table = pd.DataFrame(dict(position=rows, source=self.faces.source[rows], label=np.array(self.faces.vocab)[self.faces.labels[rows]],
-                                  split=self.faces.usage[rows], group=np.unique(group, return_inverse=True)[1]))
+        label, (_, group) = np.array(self.faces.vocab)[self.faces.labels[rows]], np.unique(group, return_inverse=True)
+        table = pd.DataFrame(dict(position=rows, source=self.faces.source[rows], label=label,
+                                  split=self.faces.usage[rows], group=group))
         return table.sort_values(['group', 'position'], ignore_index=True)
 
     def show(self, finding: str, n: int = 16, **kwargs):
@@ -149,7 +155,8 @@ def _identical(faces, ids):
         yield f'{split} images in {other}', len(leak), leak, f'identical to an image of {other}: a network can know them by heart'
     labelled = np.unique(np.stack([ids, faces.labels], 1), axis=0)[:, 0]
     torn = np.flatnonzero(np.bincount(labelled, minlength=len(first)) > 1)
-    yield 'conflicting labels', len(torn), np.flatnonzero(np.isin(ids, torn)), 'groups of identical images with more than one label'
+    rows = np.flatnonzero(np.isin(ids, torn))
+    yield 'conflicting labels', len(torn), rows, 'groups of identical images with more than one label'
 
 # %% ../nbs/14_audit.ipynb #alike
 def _alike(faces, ids, pairs):
@@ -194,9 +201,11 @@ def audit(faces: Faces) -> AuditReport:
     edges = coo_array((np.ones(len(pairs)), pairs.T), shape=[ids.max() + 1]*2)
     alike = connected_components(edges, directed=False)[1][ids]
     findings = [*_identical(faces, ids), *_alike(faces, ids, pairs), *_odd(faces)]
-    table = pd.DataFrame([(name, int(count), meaning) for name, count, _, meaning in findings], columns=['finding', 'count', 'meaning'])
+    told = [(name, int(count), meaning) for name, count, _, meaning in findings]
+    table = pd.DataFrame(told, columns=['finding', 'count', 'meaning'])
     rows = {name: rows for name, _, rows, _ in findings}
-    return AuditReport(faces, table.set_index('finding'), rows, {'copies': ids} | {o: alike for o in rows if 'near' in o})
+    groups = {'copies': ids} | {o: alike for o in rows if 'near' in o}
+    return AuditReport(faces, table.set_index('finding'), rows, groups)
 
 # %% ../nbs/14_audit.ipynb #plot-audit
 @patch
@@ -208,7 +217,8 @@ def plot(self: AuditReport):
     counts = self.table['count'].iloc[::-1]
     axes[1].barh(counts.index, counts.clip(lower=.5), color='tab:red', height=.7, log=True)
     for i, value in enumerate(counts):
-        axes[1].annotate(f'{value:,}', (max(value, .5), i), (3, 0), textcoords='offset points', va='center', fontsize=8)
+        place = max(value, .5), i
+        axes[1].annotate(f'{value:,}', place, (3, 0), textcoords='offset points', va='center', fontsize=8)
     axes[1].set(xlim=(.5, 8*max(1, counts.max())), xlabel='count')
     if panels == 3:
         share = self.faces.votes.max(1)/np.maximum(self.faces.votes.sum(1), 1)

@@ -44,8 +44,8 @@ def hog_features(pixels: np.ndarray  # uint8 (n, h, w) or (n, h, w, 3)
                 ) -> np.ndarray:  # float32 (n, 900) for 48x48
     "Histograms of oriented gradients: 9 directions, cells of 8x8 pixels, blocks of 2x2 cells, L2-Hys"
     colour = -1 if pixels.ndim == 4 else None
-    return np.stack([hog(o, orientations=9, pixels_per_cell=(8, 8), cells_per_block=(2, 2), block_norm='L2-Hys', channel_axis=colour)
-                     for o in pixels]).astype(np.float32)
+    settings = dict(orientations=9, pixels_per_cell=(8, 8), cells_per_block=(2, 2), block_norm='L2-Hys')
+    return np.stack([hog(o, channel_axis=colour, **settings) for o in pixels]).astype(np.float32)
 
 # %% ../nbs/30_baselines.ipynb #find-landmarks
 def find_landmarks(pixels: np.ndarray  # uint8 (n, h, w) or (n, h, w, 3) cropped faces
@@ -55,7 +55,8 @@ def find_landmarks(pixels: np.ndarray  # uint8 (n, h, w) or (n, h, w, 3) cropped
     from dlib import rectangle
     box, found = rectangle(10, 20, 182, 186), np.empty((len(pixels), 68, 2), np.float32)
     for face, places in zip(pixels, found):
-        shape = predictor(np.asarray(Image.fromarray(face).convert('L').resize((192, 192), Image.Resampling.BICUBIC)), box)
+        large = Image.fromarray(face).convert('L').resize((192, 192), Image.Resampling.BICUBIC)
+        shape = predictor(np.asarray(large), box)
         places[:] = [(o.x/192, o.y/192) for o in shape.parts()]
     return found
 
@@ -101,7 +102,7 @@ class Baseline:
 # %% ../nbs/30_baselines.ipynb #baselines
 def _svm(name, features, about, scaler=None):
     recipes = {'default': SVMRecipe(), **published_recipes(name)}
-    return Baseline(name, features, about, scaler, recipes)
+    return Baseline(name, features, about, scaler, recipes=recipes)
 
 BASELINES = {o.name: o for o in (
     Baseline('majority', pixel_features, 'always the most frequent class', recipes=dict(default=None)),
@@ -117,7 +118,9 @@ def _some(faces, images, seed):
         raise FaceError(f'{images} images are fewer than the {len(faces.vocab)} classes: fit to more')
     if len(faces) - images < len(faces.vocab):
         raise FaceError(f'{images} of {len(faces)} images leave too few out for a fair choice: fit to all, or to {len(faces) - len(faces.vocab)} at most')
-    return faces[next(StratifiedShuffleSplit(1, train_size=images, random_state=seed).split(faces.labels, faces.labels))[0]]
+    split = StratifiedShuffleSplit(1, train_size=images, random_state=seed)
+    rows, _ = next(split.split(faces.labels, faces.labels))
+    return faces[rows]
 
 def _finite(x, faces, name):
     bad = ~np.isfinite(x).all(1)
@@ -132,8 +135,10 @@ def _search(classifier, recipe, x, train, seed, report):
     y = train.labels[rows]
     if np.bincount(y, minlength=len(train.vocab)).min() < 5:
         raise FaceError('a search in 5 folds needs 5 training images of every class or more: give more images, or recipe default')
-    report(f'searching {sum(np.prod([len(o) for o in g.values()]) for g in recipe.grid)} settings in 5 folds of {len(rows):,} images')
-    search = GridSearchCV(classifier, recipe.grid, cv=StratifiedKFold(5, shuffle=True, random_state=seed)).fit(x[rows], y)
+    settings = sum(np.prod([len(o) for o in g.values()]) for g in recipe.grid)
+    report(f'searching {settings} settings in 5 folds of {len(rows):,} images')
+    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+    search = GridSearchCV(classifier, recipe.grid, cv=folds).fit(x[rows], y)
     report(f'chosen: {search.best_params_}, {search.best_score_:.1%} in the folds')
     return clone(classifier).set_params(**search.best_params_)
 
@@ -162,13 +167,15 @@ def fit_baseline(faces: Faces,  # with train and test splits
                  report: Callable = lambda text: None,  # is told what happens
                 ) -> FittedBaseline:  # with `result`, `valid_result`, `train_images` and `chosen`
     "Fit a baseline to the training images and judge it"
-    baseline, train = name if isinstance(name, Baseline) else find_baseline(name), faces.require_classes().split('train')
+    baseline = name if isinstance(name, Baseline) else find_baseline(name)
+    train = faces.require_classes().split('train')
     name, recipe = baseline.name, baseline.recipe(recipe)
     train = _some(train, images, seed)
     report(f'{name}: features of {len(train):,} images')
     x = _finite(baseline.features(train.pixels), train, name)
     classifier = baseline.classifier(recipe, seed)
-    if recipe and recipe.grid: classifier = _search(classifier, recipe, x, train, seed, report)
+    if recipe and recipe.grid:
+        classifier = _search(classifier, recipe, x, train, seed=seed, report=report)
     report(f'{name}: fitting {x.shape[1]:,} features')
     fitted = FittedBaseline(baseline, recipe, classifier.fit(x, train.labels), faces.vocab)
     fitted.train_images, fitted.chosen = len(train), classifier.get_params().get('svc')
@@ -217,7 +224,8 @@ class Quiz:
         "Say that the face shown is `name`; it is written down at once"
         if self.done: raise FaceError('the quiz is over: look at its result')
         name = emotion_name(name, self.faces.vocab)
-        line = dict(quiz=self.key, source=str(self.face.source[0]), answer=name, seconds=round(time.monotonic() - self.shown, 2))
+        seconds = round(time.monotonic() - self.shown, 2)
+        line = dict(quiz=self.key, source=str(self.face.source[0]), answer=name, seconds=seconds)
         with self.file.open('a') as file: file.write(json.dumps(line) + '\n')
         self.answers.append(self.faces.vocab.index(name))
         self.shown = time.monotonic()

@@ -138,7 +138,8 @@ class Augment(ItemTransform):
 def warped(x: torch.Tensor,  # float (n, channels, h, w)
            maps: torch.Tensor) -> torch.Tensor:
     "`x` through affine `maps` (n, 2, 3) from output to input coordinates, -1 to 1 from side to side; beyond its border it is repeated"
-    return F.grid_sample(x, F.affine_grid(maps, x.shape, align_corners=False), padding_mode='border', align_corners=False)
+    places = F.affine_grid(maps, x.shape, align_corners=False)
+    return F.grid_sample(x, places, padding_mode='border', align_corners=False)
 
 @patch
 def matrices(self: Augment, n: int) -> torch.Tensor:
@@ -223,7 +224,8 @@ class Resize(ItemTransform):
     def encodes(self, batch):
         x, *y = batch
         if x.shape[-2:] == (self.size, self.size): return batch
-        return (F.interpolate(x.float(), (self.size, self.size), mode='bilinear', antialias=True, align_corners=False), *y)
+        sides = self.size, self.size
+        return (F.interpolate(x.float(), sides, mode='bilinear', antialias=True, align_corners=False), *y)
 
 # %% ../nbs/library/21_batches.ipynb #loader
 class FaceLoader(TfmdDL):

@@ -26,10 +26,11 @@ from .learn import _data_source, _train_and_save
 # %% ../nbs/library/94_benchmark.ipynb #benchmark
 def benchmark(name: str,  # a network or a baseline
               classes=7, data='fer2013', recipe: str = 'default',
-              epochs: int | None = None, images: int | None = None,  # of baselines: fit to so many training images at most
+              epochs: int | None = None,
+              images: int | None = None,  # of baselines: fit to so many training images at most
               seeds=(0,), note: str = '', file=None,  # the leaderboard to write to; the project's own by default
               keep=None,  # folder for the runs of networks; one that was cut off there goes on
-              judge=(),  # coarser schemes to judge the trained network on as well, a row each; one that is whole in `keep` is not trained again
+              judge=(),  # coarser schemes to judge on as well, a row each; what is whole in `keep` is not trained again
              ) -> list:  # the fitted learners or baselines
     "Measure a method on `data`, a row per seed in the leaderboard"
     faces = find_faces(data)
@@ -38,22 +39,19 @@ def benchmark(name: str,  # a network or a baseline
     done = []
     for seed in seeds:
         out = Path(keep)/f'{name}-{recipe}-{_scheme_name(faces.vocab)}-{seed}' if keep else None
-        row = dict(method=name, recipe=recipe, data=_data_name(data), seed=seed, machine=_machine(),
-                   fingerprint=data_fingerprint(faces), version=__version__, note=note)
         again = bool(judge) and out is not None and (out/'model.json').exists()
         if again: fitted, seconds = _judged_again(out, faces), None
         elif name in ALL_BASELINES:
-            fitted, seconds = _timed(lambda: fit_baseline(faces, ALL_BASELINES[name], recipe, images, seed, print))
+            asked = dict(images=images, seed=seed, report=print)
+            fitted, seconds = _timed(lambda: fit_baseline(faces, ALL_BASELINES[name], recipe, **asked))
         else:
             run = plan_run(faces, find_arch(name), recipe, epochs=epochs, seed=seed, data=_data_source(data))
             fitted, seconds = _benchmark_network(faces, run, out)
+        row = dict(method=name, recipe=recipe, data=_data_name(data), seed=seed, machine=_machine(),
+                   fingerprint=data_fingerprint(faces), version=__version__, note=note)
         row |= _training_of(fitted, faces)
-        trained = dict(trained_on='', seconds=seconds, valid_accuracy=round(fitted.valid_result.accuracy, 4))
-        if not again: _add_row(fitted.result, row | trained, file)
-        known = fitted if isinstance(fitted, FittedBaseline) else fitted.result
-        for scheme in judge:
-            coarser = dict(trained_on=' '.join(faces.vocab), seconds=None, valid_accuracy=None, published='')
-            _add_row(judge_on(known, scheme, faces), row | coarser, file)
+        if not again: _add_own_row(fitted, seconds, row, file)
+        for scheme in judge: _add_coarser_row(fitted, scheme, faces, row=row, file=file)
         done.append(fitted)
     return done
 
@@ -83,6 +81,16 @@ def _judged_again(folder, faces):
     learn.judge(faces)
     return learn
 
+def _add_own_row(fitted, seconds, row, file):
+    valid_accuracy = round(fitted.valid_result.accuracy, 4)
+    _add_row(fitted.result, row | dict(trained_on='', seconds=seconds, valid_accuracy=valid_accuracy), file)
+
+def _add_coarser_row(fitted, scheme, faces, *, row, file):
+    "A row for the question of `scheme`, put to what was trained on finer classes"
+    known = fitted if isinstance(fitted, FittedBaseline) else fitted.result
+    coarser = dict(trained_on=' '.join(faces.vocab), seconds=None, valid_accuracy=None, published='')
+    _add_row(judge_on(known, scheme, faces), row | coarser, file)
+
 def _add_row(result, row, file):
     add_to_leaderboard(result.row() | row, file)
     _log.info(f'seed {row["seed"]}: {result!r}')
@@ -90,11 +98,13 @@ def _add_row(result, row, file):
 def _training_of(fitted, faces):
     "The columns of a leaderboard row that tell how `fitted` was trained"
     if isinstance(fitted, FittedBaseline):
-        return dict(published=getattr(fitted.recipe, 'published', ''), views=1, parameters=None, train_images=fitted.train_images, epochs=None, epochs_published=None)
-    published = fitted.arch.recipes.get(fitted.recipe_name)
-    return dict(published=fitted.recipe.published, views=fitted.recipe.views, parameters=sum(o.numel() for o in fitted.model.parameters()),
-                train_images=int((faces.usage == 'train').sum()), epochs=len(fitted.history) or fitted.recipe.all_epochs,
-                epochs_published=published.all_epochs if published and fitted.recipe.published else None)
+        return dict(published=getattr(fitted.recipe, 'published', ''), views=1, parameters=None,
+                    train_images=fitted.train_images, epochs=None, epochs_published=None)
+    recipe, whole = fitted.recipe, fitted.arch.recipes.get(fitted.recipe_name)  # with all of its epochs
+    return dict(published=recipe.published, views=recipe.views,
+                parameters=sum(o.numel() for o in fitted.model.parameters()),
+                train_images=int((faces.usage == 'train').sum()), epochs=len(fitted.history) or recipe.all_epochs,
+                epochs_published=whole.all_epochs if whole and recipe.published else None)
 
 def _scheme_name(vocab):
     "The number of classes where a scheme of that number has just these, else their names"
@@ -104,5 +114,7 @@ def _data_name(data):
     return 'fer2013' if 'fer2013' in Path(str(data)).name else 'drawn' if data is None else 'own'
 
 def _machine():
-    amx = torch.cpu._is_amx_tile_supported()
-    return f'{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads, {"AMX" if amx else "no AMX"}' + (f', {torch.cuda.get_device_name()}' if torch.cuda.is_available() else '')
+    parts = [f'{platform.system()} {platform.machine()}', f'{torch.get_num_threads()} threads',
+             'AMX' if torch.cpu._is_amx_tile_supported() else 'no AMX']
+    if torch.cuda.is_available(): parts.append(torch.cuda.get_device_name())
+    return ', '.join(parts)

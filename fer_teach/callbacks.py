@@ -27,7 +27,8 @@ def fast_bfloat16(device: torch.device) -> bool:
 class BFloat16(Callback):
     "Compute the forward pass in bfloat16 while training; weights, loss and statistics stay in float32"
     def before_fit(self):
-        self.model.forward = torch.autocast(self.dls.device.type, torch.bfloat16)(type(self.model).forward.__get__(self.model))
+        own = type(self.model).forward.__get__(self.model)
+        self.model.forward = torch.autocast(self.dls.device.type, torch.bfloat16)(own)
     def after_pred(self): self.learn.pred = self.pred.float()
     def after_fit(self): self.clear_up()
     def clear_up(self): self.model.__dict__.pop('forward', None)
@@ -41,7 +42,8 @@ class EpochLines(Callback):
         names, values = self.recorder.metric_names[1:-1], [o for o in self.recorder.log[1:-1] if o is not None]
         if not values: return  # fastai's summary() fits without a loss
         shown = ', '.join(f'{name.replace("_", " ")} {value:.3f}' for name, value in zip(names[-len(values):], values))
-        _log.info(f'epoch {self.epoch + 1}/{self.n_epoch}: {shown}' if len(values) == len(names) else shown)  # the latter in validate()
+        validated = len(values) < len(names)  # by validate(), outside of training
+        _log.info(shown if validated else f'epoch {self.epoch + 1}/{self.n_epoch}: {shown}')
     def after_fit(self): self.clear_up()
     def clear_up(self): self.learn.logger = print
 
@@ -162,19 +164,22 @@ class Checkpoint(Callback):
 
     def after_epoch(self):
         if not self.writes: return
-        tensors = _random()
+        tensors, numbers = self._states()
+        tensors |= _random() | _optimizer_state(self.opt)
         tensors |= {f'model.{name}': o for name, o in self.model.state_dict().items()}
-        for i, kept in self.opt.state_dict()['state'].items():
-            tensors |= {f'optimizer.{i}.{name}': torch.as_tensor(o) for name, o in kept.items()}
-        numbers = {}
+        told = dict(run=self.learn.this_run.facts(), stage=self.learn.stage, epoch=self.epoch + 1,
+                    rates=[o['lr'] for o in self.opt.hypers], callbacks=numbers)
+        write_tensors(self.file, tensors, told)
+
+    def _states(self):
+        "({name: tensor}, {callback: its plain numbers}) of the callbacks"
+        tensors, numbers = {}, {}
         for callback in self._with_state():
             state = callback.state()
             found = {key for key, o in state.items() if isinstance(o, torch.Tensor)}
             tensors |= {f'callbacks.{callback.name}.{key}': state[key] for key in found}
             numbers[callback.name] = {key: o for key, o in state.items() if key not in found}
-        told = dict(run=self.learn.this_run.facts(), stage=self.learn.stage, epoch=self.epoch + 1,
-                    rates=[o['lr'] for o in self.opt.hypers], callbacks=numbers)
-        write_tensors(self.file, tensors, told)
+        return tensors, numbers
 
     def _with_state(self):  # of the class: a callback passes on what it lacks to the network
         return [o for o in self.learn.cbs if hasattr(type(o), 'state') and hasattr(type(o), 'restore')]
@@ -182,6 +187,10 @@ class Checkpoint(Callback):
 # %% ../nbs/library/23_callbacks.ipynb #checkpoint-state
 def _under(tensors, prefix):
     return {name.removeprefix(prefix): o for name, o in tensors.items() if name.startswith(prefix)}
+
+def _optimizer_state(opt):
+    state = opt.state_dict()['state']
+    return {f'optimizer.{i}.{name}': torch.as_tensor(o) for i, kept in state.items() for name, o in kept.items()}
 
 def _load_optimizer(opt, tensors, rates):
     state = opt.state_dict()
@@ -194,7 +203,9 @@ def _load_optimizer(opt, tensors, rates):
 
 def _random():
     "The state of torch's generators as tensors"
-    return {'random.cpu': torch.get_rng_state()} | ({'random.cuda': torch.cuda.get_rng_state()} if torch.cuda.is_available() else {})
+    states = {'random.cpu': torch.get_rng_state()}
+    if torch.cuda.is_available(): states['random.cuda'] = torch.cuda.get_rng_state()
+    return states
 
 def _set_random(tensors):
     torch.set_rng_state(tensors['random.cpu'])

@@ -15,10 +15,11 @@ def _head(run, result, data):
     metrics = dict(accuracy=result.accuracy, f1=result.macro_f1)
     if result.clean_accuracy is not None:
         metrics['accuracy without copies of training images'] = result.clean_accuracy
+    values = [dict(type=name.split()[0], name=name, value=round(value, 4)) for name, value in metrics.items()]
     measured = dict(task=dict(type='image-classification', name='facial expression recognition'),
-                    dataset=dict(name=data, type=data, split=result.split),
-                    metrics=[dict(type=name.split()[0], name=name, value=round(value, 4)) for name, value in metrics.items()])
-    facts = {'library_name': 'fer_teach', 'pipeline_tag': 'image-classification', 'tags': ['facial-expression-recognition'],
+                    dataset=dict(name=data, type=data, split=result.split), metrics=values)
+    facts = {'library_name': 'fer_teach', 'pipeline_tag': 'image-classification',
+             'tags': ['facial-expression-recognition'],
              'model-index': [dict(name=run.arch.name, results=[measured])]}
     return f'---\n{yaml.safe_dump(facts, sort_keys=False, width=100)}---\n'
 
@@ -31,8 +32,9 @@ def model_card(run: Run,
               ) -> str:  # Markdown, with a head that Hugging Face reads
     "What `run` was trained on, how good it is, and what it is not for"
     data = run.data or 'drawn faces, or a table given in Python'
-    return '\n'.join([_head(run, result, data), f'# Model card: {run.arch.name}', '', _facts(run, result, valid, parameters, data),
-                      _weak(result), *([more] if more else []), _LIMITS])
+    facts = _facts(run, result, valid, parameters=parameters, data=data)
+    parts = [_head(run, result, data), f'# Model card: {run.arch.name}', '', facts, _weak(result)]
+    return '\n'.join([*parts, *([more] if more else []), _LIMITS])
 
 def _facts(run, result, valid, parameters, data):
     low, high = result.interval

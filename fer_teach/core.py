@@ -83,7 +83,7 @@ def check_free(target, force: bool = False) -> Path:
 def write_tensors(file, tensors: dict, about: dict):
     "Write `tensors` and the JSON of `about` as one safetensors file, whole or not at all; `FaceError` if the disk is full"
     file = Path(file)
-    part = file.with_name(f'.{file.name}.part')  # one name: what a killed run left is overwritten by the run that goes on
+    part = file.with_name(f'.{file.name}.part')  # one name: the run that goes on overwrites what a killed one left
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         whole = {name: o.detach().cpu().contiguous() for name, o in tensors.items()}

@@ -57,7 +57,13 @@ def class_groups(classes=7,  # 8, 7, 4, 2, a named scheme, names, or {new name: 
     known = tuple(dict.fromkeys((*vocab, *EMOTIONS)))
     if not isinstance(scheme, dict):
         scheme = {o: [o] for o in dict.fromkeys(emotion_name(o, known) for o in scheme)}
-    groups = {new: tuple(_known(o, vocab) for o in ([old] if isinstance(old, str) else old)) for new, old in scheme.items()}
+    lists = {new: [old] if isinstance(old, str) else old for new, old in scheme.items()}
+    groups = {new: tuple(_known(o, vocab) for o in old) for new, old in lists.items()}
+    _require_sound(groups)
+    return groups
+
+def _require_sound(groups):
+    "`FaceError` for a class in two groups, an empty group, or fewer than two"
     used = [o for old in groups.values() for o in old]
     for name in used:
         if used.count(name) > 1:
@@ -67,7 +73,6 @@ def class_groups(classes=7,  # 8, 7, 4, 2, a named scheme, names, or {new name: 
             raise FaceError(f'the class {new!r} of the scheme is empty: name at least one emotion for it')
     if len(groups) < 2:
         raise FaceError(f'a scheme needs two classes or more, and this has {len(groups)}: {list(groups)}')
-    return groups
 
 def _known(name, vocab):
     "`name` as `vocab` has it, or an error that tells an emotion the data lacks from a name nobody knows"
@@ -167,7 +172,8 @@ def reduce(self: Faces, classes) -> Faces:
     kept = self[member.any(1)[self.labels] & (self.labels >= 0)]
     votes = None if kept.votes is None else kept.votes @ member
     origin = {new: tuple(o for name in old for o in self.groups[name]) for new, old in groups.items()}
-    return replace(kept, labels=member.argmax(1)[kept.labels], vocab=tuple(groups), votes=votes, skipped=self.skipped, groups=origin)
+    return replace(kept, labels=member.argmax(1)[kept.labels], vocab=tuple(groups), votes=votes,
+                   skipped=self.skipped, groups=origin)
 
 # %% ../nbs/10_data.ipynb #counts
 @patch
@@ -287,7 +293,8 @@ def plot_embedding(self: Faces,
     if method not in ('pca', 'tsne'): raise unknown('map', method, ('pca', 'tsne'))
     if len(self) < 10: raise FaceError(f'{len(self)} images are too few for a map: give 10 or more')
     rows = np.random.default_rng(seed).permutation(len(self))[:n]
-    x = PCA(2 if method == 'pca' else min(50, len(rows)), random_state=seed).fit_transform(self.pixels[rows].reshape(len(rows), -1)/255)
+    flat = self.pixels[rows].reshape(len(rows), -1)/255
+    x = PCA(2 if method == 'pca' else min(50, len(rows)), random_state=seed).fit_transform(flat)
     if method == 'tsne':
         x = TSNE(perplexity=min(30, len(rows)/4), random_state=seed).fit_transform(x)
     ax = axes_of(ax, 4.4, 3.6)

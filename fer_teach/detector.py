@@ -20,7 +20,7 @@ from torchvision.ops import nms, roi_align
 # %% ../nbs/library/09_detector.ipynb #stage
 class Stage(nn.Module):
     "One network of the cascade: (is it a face? 0 to 1, four corrections of the box in its sides)"
-    def __init__(self, *body, width: int, head=nn.Linear):
+    def __init__(self, body: list, width: int, head=nn.Linear):
         super().__init__()
         self.body, self.face, self.moves = nn.Sequential(*body), head(width, 2), head(width, 4)
     def forward(self, x):
@@ -42,12 +42,11 @@ def _pool(side=3): return nn.MaxPool2d(side, 2, ceil_mode=True)
 def new_stages() -> list:
     "The three networks without their weights, for pictures of 12 pixels or more, 24 and 48"
     def pointwise(width, out): return nn.Conv2d(width, out, 1)
-    propose = Stage(_conv(3, 10), _pool(2), _conv(10, 16), _conv(16, 32), width=32, head=pointwise)
-    refine = Stage(_conv(3, 28), _pool(), _conv(28, 48), _pool(), _conv(48, 64, 2),
-                   _Flat(), _dense(576, 128), width=128)
-    settle = Stage(_conv(3, 32), _pool(), _conv(32, 64), _pool(), _conv(64, 64), _pool(2), _conv(64, 128, 2),
-                   _Flat(), _dense(1152, 256), width=256)
-    return [propose, refine, settle]
+    propose = [_conv(3, 10), _pool(2), _conv(10, 16), _conv(16, 32)]
+    refine = [_conv(3, 28), _pool(), _conv(28, 48), _pool(), _conv(48, 64, 2), _Flat(), _dense(576, 128)]
+    settle = [_conv(3, 32), _pool(), _conv(32, 64), _pool(), _conv(64, 64), _pool(2), _conv(64, 128, 2),
+              _Flat(), _dense(1152, 256)]
+    return [Stage(propose, width=32, head=pointwise), Stage(refine, width=128), Stage(settle, width=256)]
 
 # %% ../nbs/library/09_detector.ipynb #load-stages
 @cache
@@ -98,12 +97,13 @@ def detect_faces(picture: Image.Image,  # RGB, upright
                  smallest: int = 32,  # pixels of the smallest face looked for
                  step: float = .709,  # from one size of the picture to the next
                  least: tuple = (.5, .5, .5),  # the score that each network must give
-                ) -> tuple:  # boxes (n, 4): left, top, right, bottom in pixels, brow to chin; scores (n,), the highest first
+                ) -> tuple:  # boxes (n, 4): left, top, right, bottom in pixels; scores (n,), the highest first
     "Where faces are, at any turn up to about 40 degrees, and how sure the last network is"
     _, refine, settle = _stages()
     boxes, x = _propose(picture, smallest, step, least[0]), _tensor(picture)
-    boxes, scores = _look_again(refine, x, boxes, 24, least[1])
-    boxes, scores = _look_again(settle, x, boxes[nms(boxes, scores, .7)], 48, least[2])
+    boxes, scores = _look_again(refine, x, boxes, side=24, least=least[1])
+    boxes = boxes[nms(boxes, scores, .7)]
+    boxes, scores = _look_again(settle, x, boxes, side=48, least=least[2])
     kept = nms(boxes, scores, .4)
     return boxes[kept].numpy(), scores[kept].numpy()
 

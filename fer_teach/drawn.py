@@ -18,8 +18,8 @@ from .data import EMOTIONS, Faces, emotion_name
 # %% ../nbs/12_drawn.ipynb #aus
 AUS = {1: 'inner brow raiser', 2: 'outer brow raiser', 4: 'brow lowerer', 5: 'upper lid raiser', 6: 'cheek raiser',
        7: 'lid tightener', 9: 'nose wrinkler', 10: 'upper lip raiser', 12: 'lip corner puller', 14: 'dimpler',
-       15: 'lip corner depressor', 16: 'lower lip depressor', 17: 'chin raiser', 20: 'lip stretcher', 23: 'lip tightener',
-       24: 'lip pressor', 25: 'lips part', 26: 'jaw drop', 27: 'mouth stretch'}
+       15: 'lip corner depressor', 16: 'lower lip depressor', 17: 'chin raiser', 20: 'lip stretcher',
+       23: 'lip tightener', 24: 'lip pressor', 25: 'lips part', 26: 'jaw drop', 27: 'mouth stretch'}
 
 # %% ../nbs/12_drawn.ipynb #prototypes
 PROTOTYPES = dict(
@@ -40,9 +40,12 @@ AU_REGIONS = {1: ['brows'], 2: ['brows'], 4: ['brows'], 5: ['eyes'], 6: ['eyes',
 
 # %% ../nbs/12_drawn.ipynb #difficulty
 DIFFICULTY = {
-    'easy': dict(weakest=.75, stray=0, roll=4, shift=.02, zoom=.04, turn=.1, light=.15, noise=.01, blur=.2, occlusion=0, mislabelled=0),
-    'normal': dict(weakest=.58, stray=.15, roll=10, shift=.05, zoom=.1, turn=.35, light=.3, noise=.03, blur=.6, occlusion=.1, mislabelled=.01),
-    'hard': dict(weakest=.35, stray=.4, roll=16, shift=.08, zoom=.14, turn=.5, light=.5, noise=.05, blur=.9, occlusion=.25, mislabelled=.04)}
+    'easy': dict(weakest=.75, stray=0, roll=4, shift=.02, zoom=.04, turn=.1,
+                 light=.15, noise=.01, blur=.2, occlusion=0, mislabelled=0),
+    'normal': dict(weakest=.58, stray=.15, roll=10, shift=.05, zoom=.1, turn=.35,
+                   light=.3, noise=.03, blur=.6, occlusion=.1, mislabelled=.01),
+    'hard': dict(weakest=.35, stray=.4, roll=16, shift=.08, zoom=.14, turn=.5,
+                 light=.5, noise=.05, blur=.9, occlusion=.25, mislabelled=.04)}
 
 # %% ../nbs/12_drawn.ipynb #sample-units
 def _sample_units(names, rng, weakest, stray):
@@ -59,9 +62,10 @@ def _sample_units(names, rng, weakest, stray):
 
 # %% ../nbs/12_drawn.ipynb #sample-identity
 IDENTITY = dict(  # range of each dial that makes a person, in head widths, tones 0..1 or factors
-    width=(.64, .8), height=(.88, 1), taper=(.15, .45), skin=(.35, .85), hair=(.02, .75), hairline=(.55, .85), hair_length=(0, 1),
-    brow_size=(.6, 1.4), brow_height=(-.03, .03), eye_size=(.85, 1.2), eye_space=(.3, .36), nose_length=(.2, .32),
-    nose_width=(.8, 1.3), mouth_width=(.85, 1.15), mouth_height=(.46, .54), lips=(.6, 1.4), age=(0, 1), beard=(0, 1), gaze=(-1, 1))
+    width=(.64, .8), height=(.88, 1), taper=(.15, .45), skin=(.35, .85),
+    hair=(.02, .75), hairline=(.55, .85), hair_length=(0, 1), brow_size=(.6, 1.4), brow_height=(-.03, .03),
+    eye_size=(.85, 1.2), eye_space=(.3, .36), nose_length=(.2, .32), nose_width=(.8, 1.3),
+    mouth_width=(.85, 1.15), mouth_height=(.46, .54), lips=(.6, 1.4), age=(0, 1), beard=(0, 1), gaze=(-1, 1))
 
 def _sample_identity(n, rng):
     "One row of identity dials per face; most people are young, few wear beard or glasses"
@@ -74,11 +78,13 @@ def _sample_identity(n, rng):
 def _sample_photo(n, rng, d):
     "One row of camera dials per face, within the ranges of the difficulty `d`"
     def either(limit): return limit*(2*rng.random(n) - 1)
-    return dict(roll=either(d['roll']), shift_x=either(d['shift']), shift_y=either(d['shift']), zoom=1 + either(d['zoom']),
-                yaw=either(d['turn']), pitch=either(d['turn']), light_x=either(d['light']), light_y=either(d['light']),
-                background=.1 + .8*rng.random(n), gain=1 + either(.6*d['light']), noise=d['noise']*rng.random(n),
-                blur=d['blur']*rng.random(n), occlusion=(rng.random(n) < d['occlusion'])*1., occlusion_x=either(.7),
-                occlusion_y=either(.7), occlusion_tone=.8*rng.random(n))
+    return dict(  # in this order, which decides what is drawn from `rng`
+        roll=either(d['roll']), shift_x=either(d['shift']), shift_y=either(d['shift']),
+        zoom=1 + either(d['zoom']), yaw=either(d['turn']), pitch=either(d['turn']),
+        light_x=either(d['light']), light_y=either(d['light']), background=.1 + .8*rng.random(n),
+        gain=1 + either(.6*d['light']), noise=d['noise']*rng.random(n), blur=d['blur']*rng.random(n),
+        occlusion=(rng.random(n) < d['occlusion'])*1., occlusion_x=either(.7), occlusion_y=either(.7),
+        occlusion_tone=.8*rng.random(n))
 
 # %% ../nbs/12_drawn.ipynb #sample-attributes
 def sample_attributes(emotions,  # one name per face
@@ -158,8 +164,7 @@ def _brows(c):
 def _eyes(c):
     x, y, w = c['eye_space'], -.07, .155*c['eye_size']
     q = np.minimum(((c.m - x)/w)**2, 1.5)
-    up = .075*c['eye_size']*np.clip(1 + .75*c.au(5) - .4*c.au(7) - .3*c.au(6, 9), .15, 2)
-    down = .05*c['eye_size']*np.clip(1 + .2*c.au(5) - .6*c.au(7) - .75*c.au(6) - .3*c.au(9), .1, 2)
+    up, down = _lid_heights(c)
     top, bottom = y - up*(1 - q), y + down*(1 - q)
     c.shade(.25*_blob(c.m - x, c.v - y + .03, 1.5*w, .16)*c.skin)
     white = c.inside(np.maximum(top - c.v, c.v - bottom))*(q < 1.2)
@@ -167,10 +172,17 @@ def _eyes(c):
     iris = np.sqrt((c.u - np.sign(c.u)*x - .03*c['gaze'])**2 + (c.v - y + .012)**2)
     c.paint(white*c.inside(iris - .072*c['eye_size']), .08)
     _lids(c, c.band(c.m - x, 1.1*w), top, bottom + .05 - .02*q)
-    feet = np.clip(.4*c.au(6) + .1*c['age'], 0, .5)*c.skin
-    for slope in (-.5, .35):
-        c.shade(feet*c.stroke(c.v - y - slope*(c.m - x - w), c.m - x - w - .07, .05, .008))
+    _crows_feet(c, c.m - x - w, c.v - y)
     c.mark('eyes', ((c.m - x)/(1.35*w))**2 + ((c.v - y)/.15)**2 < 1)
+
+def _lid_heights(c):
+    up = .075*c['eye_size']*np.clip(1 + .75*c.au(5) - .4*c.au(7) - .3*c.au(6, 9), .15, 2)
+    down = .05*c['eye_size']*np.clip(1 + .2*c.au(5) - .6*c.au(7) - .75*c.au(6) - .3*c.au(9), .1, 2)
+    return up, down
+
+def _crows_feet(c, beside, below):
+    feet = np.clip(.4*c.au(6) + .1*c['age'], 0, .5)*c.skin
+    for slope in (-.5, .35): c.shade(feet*c.stroke(below - slope*beside, beside - .07, .05, .008))
 
 def _lids(c, width, top, pouch):
     c.paint(.8*width*c.band(c.v - top, .012), .25*c['skin'])
@@ -198,21 +210,28 @@ def _cheeks(c, smile):
 # %% ../nbs/12_drawn.ipynb #mouth
 def _mouth(c, smile, dimple):
     press, parted = np.clip(c.au(23, 24), 0, 1), c.au(25, 26, 27) > .05
-    w = .25*c['mouth_width']*(1 + .28*smile + .3*c.au(20) + .1*dimple - .22*c.au(23) - .1*c.au(24) - .25*c.au(27) - .08*c.au(26))
+    width = 1 + .28*smile + .3*c.au(20) + .1*dimple - .22*c.au(23) - .1*c.au(24) - .25*c.au(27) - .08*c.au(26)
+    w = .25*c['mouth_width']*width
     corner = np.minimum((c.u/w)**2, 1.6)
     arc = np.maximum(1 - corner, 0)
     y = c['mouth_height'] + .02*c.au(26)
-    seam = y + .05*smile - .02*c.au(15) - .05*c.au(17)*arc + corner*(.13*c.au(15) + .03*c.au(20) - .15*smile - .07*dimple)
-    up = parted*(.018*c.au(25) + .045*c.au(10) + .02*c.au(26) + .05*c.au(27) + .02*c.au(25)*smile)
-    down = .035*c.au(25) + .13*c.au(26) + .27*c.au(27) + parted*.06*c.au(16) + .03*c.au(25)*smile
+    bend = .13*c.au(15) + .03*c.au(20) - .15*smile - .07*dimple
+    seam = y + .05*smile - .02*c.au(15) - .05*c.au(17)*arc + corner*bend
+    up, down = _opening(c, smile, parted)
     top, bottom, within = seam - up*arc, seam + down*arc, c.inside(c.m - w)
-    _lips(c, within, top, bottom, arc, press)
-    _gap(c, within, top, bottom, up + down)
+    _lips(c, within, top, bottom, arc=arc, press=press)
+    _gap(c, within, top, bottom, opened=up + down)
     c.paint(.7*within*c.band(c.v - seam, .011 + .006*press)*(up + down <= .03), .3*c['skin'])
-    end = np.hypot(c.m - w, .6*(c.v - seam)) - .025 - .02*dimple
+    end = np.hypot(c.m - w, .6*(c.v - seam)) - .025 - .02*dimple  # of the corners of the mouth
     c.shade(np.clip(.15 + .3*dimple + .2*smile + .25*c.au(15), 0, .5)*c.inside(end))
     _chin(c, y, down)
     c.mark('mouth', (c.u/(1.2*w))**2 + ((c.v - y - down/2)/(.14 + .6*down))**2 < 1)
+
+def _opening(c, smile, parted):
+    "How far the upper lip goes up, and the lower one down"
+    up = parted*(.018*c.au(25) + .045*c.au(10) + .02*c.au(26) + .05*c.au(27) + .02*c.au(25)*smile)
+    down = .035*c.au(25) + .13*c.au(26) + .27*c.au(27) + parted*.06*c.au(16) + .03*c.au(25)*smile
+    return up, down
 
 # %% ../nbs/12_drawn.ipynb #lips
 def _lips(c, within, top, bottom, arc, press):
@@ -253,7 +272,8 @@ def _photograph(c, noise):
     c.image = c['gain']*c.image + c['noise']*noise
 
 # %% ../nbs/12_drawn.ipynb #tint
-LUMA, SKIN = np.array([.299, .587, .114], np.float32), np.array([1.22, .96, .78], np.float32)  # ITU-R 601; red, green, blue of skin
+LUMA = np.array([.299, .587, .114], np.float32)  # ITU-R 601
+SKIN = np.array([1.22, .96, .78], np.float32)  # its red, green and blue
 
 def _tinted(c):
     "The picture in colour (n, h, w, 3)"
@@ -266,7 +286,7 @@ def paint_faces(attributes: pd.DataFrame,  # one row per face, as from `sample_a
                 size: int = 48,  # pixels per side
                 seed: int = 0,  # for the grain
                 rgb: bool = False,  # in colour?
-               ) -> tuple:  # pixels uint8 (n, size, size[, 3]), regions uint8 (n, size, size) with bit i set inside REGIONS[i]
+               ) -> tuple:  # pixels uint8 (n, size, size[, 3]); regions uint8 (n, size, size), bit i set inside REGIONS[i]
     "Pictures of the faces that `attributes` describes"
     n, rng = len(attributes), np.random.default_rng([seed, 1])
     pixels, regions = np.empty((n, size, size, 3)[:3 + rgb], np.uint8), np.empty((n, size, size), np.uint8)
@@ -303,7 +323,8 @@ def drawn_faces(n: int = 7000,  # how many
     usage = np.select([np.arange(n) < .8*n, np.arange(n) < .9*n], ['train', 'valid'], 'test')
     attributes.insert(0, 'emotion', np.array(vocab)[drawn])
     source = np.array([f'drawn:{difficulty}:{seed}:{i}' for i in range(n)])
-    return Faces(pixels, (drawn + wrong) % len(vocab), vocab, usage, source, regions=regions, attributes=attributes)
+    labels = (drawn + wrong) % len(vocab)
+    return Faces(pixels, labels, vocab, usage=usage, source=source, regions=regions, attributes=attributes)
 
 # %% ../nbs/12_drawn.ipynb #panel
 def face_panel(size: int = 240,  # pixels per side
@@ -312,7 +333,9 @@ def face_panel(size: int = 240,  # pixels per side
     from ipywidgets import FloatSlider, GridBox, HBox, Image as Picture, Layout
     person = sample_attributes(['neutral'], np.random.default_rng(seed), 'easy').assign(noise=0)
     picture = Picture(format='png', width=size, height=size)
-    sliders = {o: FloatSlider(0, min=0, max=1, step=.05, description=f'AU {o}', tooltip=name) for o, name in AUS.items()}
+    def slider(unit, name):
+        return FloatSlider(0, min=0, max=1, step=.05, description=f'AU {unit}', tooltip=name)
+    sliders = {o: slider(o, name) for o, name in AUS.items()}
     def redraw(_=None):
         pixels, _ = paint_faces(person.assign(**{f'AU{o}': slider.value for o, slider in sliders.items()}), size)
         stream = io.BytesIO()

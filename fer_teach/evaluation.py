@@ -9,13 +9,13 @@ __all__ = ['wilson_interval', 'Result', 'evaluate', 'Comparison', 'compare']
 import warnings
 from dataclasses import dataclass, field, replace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from fastcore.basics import patch
 from scipy.stats import binomtest
 from sklearn import metrics
 from .core import FaceError
+from .style import COMPARED, axes_of
 from .data import Faces, image_hashes
 
 # %% ../nbs/16_evaluation.ipynb #wilson
@@ -39,7 +39,7 @@ class Result:
     clean: np.ndarray | None  # bool (n,): no identical image in Training; None where Training is unknown
     prior: np.ndarray  # int (k,): images of each class in Training; in the split itself where Training is unknown
     split: str = 'test'  # 'all' for all images
-    left_out: dict = field(default_factory=dict)  # {class that the method does not know: its images}, which are not judged
+    left_out: dict = field(default_factory=dict)  # {class that the method does not know: images not judged}
     shared: 'Result | None' = None  # the same answers among the classes of the data only, where the method knows more
 
     def __len__(self): return len(self.labels)
@@ -93,7 +93,8 @@ def confusion(self: Result):
 @patch(as_prop=True)
 def log_loss(self: Result):
     "The mean negative log-probability of the label, in nats; None without probabilities"
-    return None if self.probabilities is None else float(metrics.log_loss(self.labels, self.probabilities, labels=range(len(self.vocab))))
+    if self.probabilities is None: return None
+    return float(metrics.log_loss(self.labels, self.probabilities, labels=range(len(self.vocab))))
 
 # %% ../nbs/16_evaluation.ipynb #ece
 @patch(as_prop=True)
@@ -101,18 +102,19 @@ def ece(self: Result):
     "Expected calibration error: mean distance between confidence and accuracy over 15 bins, weighted by size"
     if self.probabilities is None: return None
     confidence = self.probabilities.max(1)
-    gaps = pd.DataFrame(dict(confidence=confidence, right=self.right)).groupby(np.minimum((confidence*15).astype(int), 14))
+    bins = np.minimum((confidence*15).astype(int), 14)
+    gaps = pd.DataFrame(dict(confidence=confidence, right=self.right)).groupby(bins)
     return float(gaps.apply(lambda g: abs(g.confidence.mean() - g.right.mean())*len(g)).sum()/len(self))
 
 # %% ../nbs/16_evaluation.ipynb #report
 @patch
 def report(self: Result) -> pd.DataFrame:
     "Precision, recall with its 95 % interval, F1 and number of images of each class"
-    k = range(len(self.vocab))
-    precision, recall, f1, images = metrics.precision_recall_fscore_support(self.labels, self.predictions, labels=k, zero_division=0)
-    bounds = [wilson_interval(self.confusion[i, i], images[i]) for i in k]
-    columns = dict(precision=precision, recall=recall, low=[o[0] for o in bounds], high=[o[1] for o in bounds], f1=f1, images=images)
-    return pd.DataFrame(columns, index=pd.Index(self.vocab, name='class')).round(3)
+    precision, recall, f1, images = metrics.precision_recall_fscore_support(
+        self.labels, self.predictions, labels=range(len(self.vocab)), zero_division=0)
+    low, high = zip(*(wilson_interval(self.confusion[i, i], n) for i, n in enumerate(images)))
+    return pd.DataFrame(dict(precision=precision, recall=recall, low=low, high=high, f1=f1, images=images),
+                        index=pd.Index(self.vocab, name='class')).round(3)
 
 @patch(as_prop=True)
 def table(self: Result) -> pd.DataFrame:
@@ -136,8 +138,9 @@ def intervals(self: Result, draws: int = 1000, seed: int = 0) -> pd.DataFrame:
     cell = self.labels*k + self.predictions
     rows = np.random.default_rng(seed).integers(n, size=(draws, n))
     drawn = np.stack([np.bincount(cell[o], minlength=k*k).reshape(k, k) for o in rows])
-    bounds = {name: np.quantile(score, [.025, .975], axis=0) for name, score in zip(('precision', 'recall', 'f1'), _scores(drawn))}
-    columns = {(name, end): bound[i] for name, bound in bounds.items() for i, end in enumerate(('low', 'high'))}
+    columns = {}
+    for name, score in zip(('precision', 'recall', 'f1'), _scores(drawn)):
+        columns[name, 'low'], columns[name, 'high'] = np.quantile(score, [.025, .975], axis=0)
     return pd.DataFrame(columns, index=pd.Index(self.vocab, name='class')).round(3)
 
 # %% ../nbs/16_evaluation.ipynb #summary
@@ -153,7 +156,8 @@ def summary(self: Result) -> dict:
 @patch
 def __repr__(self: Result):
     low, high = self.interval
-    clean = '' if self.clean is None or self.clean.all() else f', {self.clean_accuracy:.1%} without copies of training images'
+    copied = self.clean is not None and not self.clean.all()
+    clean = f', {self.clean_accuracy:.1%} without copies of training images' if copied else ''
     told = (f'{self.split} accuracy {self.accuracy:.1%} (95 % interval {low:.1%} to {high:.1%}{clean}); '
             f'always guessing {self.vocab[self.guess]} gives {self.majority:.1%}; macro-F1 {self.macro_f1:.3f}\n{self.report()}')
     return '\n'.join([told, *self._notes()])
@@ -208,27 +212,26 @@ def _among(result, shared):
                    predictions=p.argmax(1), probabilities=p, prior=result.prior[shared], left_out={})
 
 # %% ../nbs/16_evaluation.ipynb #evaluate
-def evaluate(model,  # has probabilities(faces) and vocab; or an array (n, k), a frame with class columns, or labels (n,)
+def evaluate(model,  # has probabilities(faces) and vocab; or an array (n, k), a frame of them, or labels (n,)
              faces: Faces,  # with Training in it, so that copies are seen and the majority is known
              split: str = 'test',  # or 'valid', 'train', or 'all' images, for data from elsewhere
             ) -> Result:
     "How `model` answers on `faces`, whose classes may be others in part; `FaceError` where they share none"
     chosen = np.full(len(faces), True) if split == 'all' else faces.usage == split
-    if not chosen.any():
-        raise FaceError(f"there are no {split} images to judge on: choose another split, or 'all'")
+    if not chosen.any(): raise FaceError(f"there are no {split} images to judge on: choose another split, or 'all'")
     part, train = faces[chosen], faces.split('train')
     if (part.labels < 0).any():
-        raise FaceError(f'{(part.labels < 0).sum()} of these pictures have no label, so no answer is right or wrong: '
-                        'give labelled faces')
+        raise FaceError(f'{(part.labels < 0).sum()} of these pictures have no label, so no answer is right or wrong: give labelled faces')
     names, probabilities, predictions = _answers(model, part)
     places = _places(faces, names, getattr(model, 'groups', {}))
     if places.max() < 0:
-        raise FaceError(f'the model answers {", ".join(names)} and the faces are labelled {", ".join(faces.vocab)}: '
-                        'they share no class')
+        raise FaceError(f'the model answers {", ".join(names)} and the faces are labelled {", ".join(faces.vocab)}: they share no class')
     clean = ~faces.copied_from('train')[chosen] if len(train) and split not in ('train', 'all') else None
     if split != 'train': clean = _without_seen(model, part, clean)
-    prior = np.bincount(places[(part if split == 'all' or not len(train) else train).labels] + 1, minlength=len(names) + 1)[1:]
-    result = Result(places[part.labels], predictions, probabilities, names, part.source, clean, prior, split)
+    known = places[(part if split == 'all' or not len(train) else train).labels]
+    prior = np.bincount(known + 1, minlength=len(names) + 1)[1:]
+    result = Result(labels=places[part.labels], predictions=predictions, probabilities=probabilities,
+                    vocab=names, source=part.source, clean=clean, prior=prior, split=split)
     return _known_only(result, part, np.unique(places[places >= 0]))
 
 def _known_only(result, part, shared):
@@ -256,16 +259,17 @@ def _without_seen(model, part, clean):
 @patch
 def plot_confusion(self: Result, ax=None):
     "The confusion matrix, coloured by the share of each true class; returns the axes"
-    counts = self.confusion
+    counts, k = self.confusion, len(self.vocab)
     rates = counts/np.maximum(counts.sum(1, keepdims=True), 1)
-    k = len(self.vocab)
-    if ax is None: ax = plt.subplots(figsize=(1.6 + .62*k, 1.2 + .55*k), layout='constrained')[1]
+    ax = axes_of(ax, 1.6 + .62*k, 1.2 + .55*k)
     ax.imshow(rates, cmap='Blues', vmin=0, vmax=1, aspect='auto')
     for (i, j), rate in np.ndenumerate(rates):
-        ax.text(j, i, f'{counts[i, j]}\n{rate:.0%}', ha='center', va='center', fontsize=7.5, color='white' if rate > .55 else 'black')
+        ax.text(j, i, f'{counts[i, j]}\n{rate:.0%}', ha='center', va='center', fontsize=7.5,
+                color='white' if rate > .55 else 'black')
     ax.set_xticks(range(k), self.vocab, rotation=40, ha='right')
     ax.set_yticks(range(k), self.vocab)
-    ax.set(xlabel='predicted', ylabel='perceived expression (label)', title=f'{self.split}: {self.accuracy:.1%} of {len(self):,}')
+    title = f'{self.split}: {self.accuracy:.1%} of {len(self):,}'
+    ax.set(xlabel='predicted', ylabel='perceived expression (label)', title=title)
     return ax
 
 # %% ../nbs/16_evaluation.ipynb #confused-pairs
@@ -274,7 +278,8 @@ def confused_pairs(self: Result, n: int = 5) -> pd.DataFrame:
     "The `n` most frequent confusions: label, prediction, images, and their share of the images with that label"
     counts = self.confusion*(1 - np.eye(len(self.vocab), dtype=int))
     order = [np.unravel_index(o, counts.shape) for o in counts.ravel().argsort(kind='stable')[::-1][:n]]
-    rows = [(self.vocab[i], self.vocab[j], counts[i, j], counts[i, j]/self.confusion[i].sum()) for i, j in order if counts[i, j]]
+    found, images = [o for o in order if counts[o]], self.confusion.sum(1)
+    rows = [(self.vocab[i], self.vocab[j], counts[i, j], counts[i, j]/images[i]) for i, j in found]
     return pd.DataFrame(rows, columns=['label', 'prediction', 'images', 'share'])
 
 # %% ../nbs/16_evaluation.ipynb #mistakes
@@ -284,7 +289,8 @@ def mistakes(self: Result, n: int = 8) -> pd.DataFrame:
     if self.probabilities is None:
         raise FaceError('this method gives no probabilities, so its mistakes cannot be ordered by confidence')
     wrong = self.table[~self.right].assign(confidence=self.probabilities.max(1)[~self.right])
-    return wrong.sort_values('confidence', ascending=False, kind='stable')[['source', 'label', 'prediction', 'confidence']].head(n)
+    wrong = wrong.sort_values('confidence', ascending=False, kind='stable')
+    return wrong[['source', 'label', 'prediction', 'confidence']].head(n)
 
 @patch
 def show_mistakes(self: Result,
@@ -301,14 +307,16 @@ def plot_calibration(self: Result, bins: int = 10, ax=None):
     "Accuracy against confidence, and how often each confidence occurs; returns the axes"
     if self.probabilities is None:
         raise FaceError('this method gives no probabilities, so there is no calibration to plot')
-    if ax is None: ax = plt.subplots(figsize=(4.2, 3.6), layout='constrained')[1]
+    ax = axes_of(ax, 4.2, 3.6)
     confidence = self.probabilities.max(1)
     place = np.minimum((confidence*bins).astype(int), bins - 1)
-    used = np.unique(place)
-    ax.bar((np.arange(bins) + .5)/bins, np.bincount(place, minlength=bins)/len(self), 1/bins, color='tab:gray', alpha=.3, label='share of images')
+    share = np.bincount(place, minlength=bins)/len(self)
+    ax.bar((np.arange(bins) + .5)/bins, share, 1/bins, color=COMPARED, alpha=.3, label='share of images')
     ax.plot([0, 1], [0, 1], color='black', lw=.8, ls='--')
-    ax.plot([confidence[place == o].mean() for o in used], [self.right[place == o].mean() for o in used], marker='o', label='accuracy')
-    ax.set(xlabel='confidence', ylabel='share', xlim=(0, 1), ylim=(0, 1.02), title=f'expected calibration error {self.ece:.3f}')
+    told, right = ([o[place == i].mean() for i in np.unique(place)] for o in (confidence, self.right))
+    ax.plot(told, right, marker='o', label='accuracy')
+    ax.set(xlabel='confidence', ylabel='share', xlim=(0, 1), ylim=(0, 1.02))
+    ax.set_title(f'expected calibration error {self.ece:.3f}')
     ax.legend(loc='upper left', fontsize=8)
     return ax
 
@@ -331,7 +339,8 @@ class Comparison:
 # %% ../nbs/16_evaluation.ipynb #compare
 def compare(first: Result, second: Result) -> Comparison:
     "Does `second` differ from `first`? `FaceError` unless both judged the same images in the same order"
-    if first.vocab != second.vocab or not np.array_equal(first.source, second.source) or not np.array_equal(first.labels, second.labels):
+    alike = (np.array_equal(getattr(first, o), getattr(second, o)) for o in ('source', 'labels'))
+    if first.vocab != second.vocab or not all(alike):
         raise FaceError('the two results are of other images or classes: evaluate both methods on the same faces')
     only_first, only_second = (first.right & ~second.right), (second.right & ~first.right)
     b, c, n = only_first.sum(), only_second.sum(), len(first) + 2
@@ -340,5 +349,7 @@ def compare(first: Result, second: Result) -> Comparison:
     p = binomtest(int(c), int(b + c)).pvalue if b + c else 1.
     rows = {name: (first.right[own].mean(), second.right[own].mean(), only_first[own].sum(), only_second[own].sum())
             for i, name in enumerate(first.vocab) for own in [first.labels == i] if own.any()}
-    by_class = pd.DataFrame.from_dict(rows, orient='index', columns=['recall of first', 'recall of second', 'only first', 'only second']).round(3)
-    return Comparison((c - b)/len(first), (max(middle - half, -1.), min(middle + half, 1.)), float(p), int(b), int(c), by_class)
+    columns = ['recall of first', 'recall of second', 'only first', 'only second']
+    return Comparison(difference=(c - b)/len(first), interval=(max(middle - half, -1.), min(middle + half, 1.)),
+                      p_value=float(p), only_first=int(b), only_second=int(c),
+                      by_class=pd.DataFrame.from_dict(rows, orient='index', columns=columns).round(3))

@@ -22,7 +22,7 @@ from pytorch_grad_cam import ablation_cam, score_cam
 from pytorch_grad_cam import AblationCAM, EigenCAM, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, RandomCAM, ScoreCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from .core import FaceError, unknown
-from .style import grid
+from .style import COMPARED, grid, overlay, show_arrays
 from .data import Faces, emotion_name
 from .pictures import as_faces
 from .drawn import REGIONS
@@ -83,11 +83,13 @@ def cam_layer(learn: Learner) -> str:
     return fine[-1]
 
 # %% ../nbs/70_explainability.ipynb #cams
-CAMS = {o.__name__: o for o in (GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, ScoreCAM, EigenCAM, AblationCAM, RandomCAM)}
+CAMS = {o.__name__: o for o in (
+    GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, ScoreCAM, EigenCAM, AblationCAM, RandomCAM)}
 ablation_cam.tqdm = score_cam.tqdm = SimpleNamespace(tqdm=iter)  # a progress bar per face is noise
 
 def class_activation_map(kind: str,  # one of CAMS
-                         model: ClassScores, layer: str, x: torch.Tensor, chosen: torch.Tensor) -> np.ndarray:  # (n, h, w)
+                         model: ClassScores, layer: str, x: torch.Tensor, chosen: torch.Tensor,
+                        ) -> np.ndarray:  # (n, h, w)
     "A weighted sum of the maps of `layer`, for the class `chosen` (n,) of each input"
     cam = CAMS[kind](model, [model.model.get_submodule(layer)], reshape_transform=torch.Tensor.contiguous)
     try:  # a frozen body has gradients only if its input asks for them
@@ -133,7 +135,8 @@ def occlusion(model: ClassScores, x: torch.Tensor, chosen: torch.Tensor) -> torc
             for left in range(0, side - patch + 1, step):
                 hidden = x.clone()
                 hidden[:, :, top:top + patch, left:left + patch] = 0  # after normalisation: the mean grey
-                fall[:, top:top + patch, left:left + patch] += (whole - model(hidden).gather(1, chosen[:, None]))[:, :, None]
+                lost = whole - model(hidden).gather(1, chosen[:, None])
+                fall[:, top:top + patch, left:left + patch] += lost[:, :, None]
                 covered[top:top + patch, left:left + patch] += 1
     return (fall/covered.clamp(min=1)).relu()
 
@@ -143,7 +146,8 @@ def centred_gaussian(model: ClassScores, x: torch.Tensor, chosen: torch.Tensor) 
     line = torch.linspace(-1, 1, x.shape[-1])
     return torch.exp(-2*(line**2 + line[:, None]**2)).expand(len(x), -1, -1)
 
-PIXEL_METHODS = dict(InputGradient=input_gradient, GuidedBackprop=guided_backprop, Occlusion=occlusion, Gaussian=centred_gaussian)
+PIXEL_METHODS = dict(InputGradient=input_gradient, GuidedBackprop=guided_backprop, Occlusion=occlusion,
+                     Gaussian=centred_gaussian)
 
 # %% ../nbs/70_explainability.ipynb #methods
 METHODS = (*CAMS, *PIXEL_METHODS)
@@ -167,18 +171,21 @@ class Explanation:
         "The share of each map on each region (n, 5), for drawn faces; None for others"
         if self.faces.regions is None: return None
         total = self.maps.sum((1, 2)).clip(1e-9)
-        return pd.DataFrame({o: (self.maps*(self.faces.regions >> i & 1)).sum((1, 2))/total for i, o in enumerate(REGIONS)})
+        inside = {name: self.faces.regions >> i & 1 for i, name in enumerate(REGIONS)}
+        return pd.DataFrame({name: (self.maps*o).sum((1, 2))/total for name, o in inside.items()})
 
 # %% ../nbs/70_explainability.ipynb #saliency
-def _saliency(learn, model, method, faces, chosen):
-    "Maps (n, h, w) in 0..1 of `method` for the classes `chosen` (n,), with `model` in place of the learner's own"
+def _saliency(learn, method, faces, chosen, *, model):
+    "Maps (n, h, w) in 0..1 of `method` for the classes `chosen` (n,), by `model`, the learner's own or one in its place"
     if method not in METHODS: raise unknown('method', method, METHODS)
-    layer, maps, chosen = cam_layer(learn) if method in CAMS else None, [], torch.as_tensor(chosen)
+    layer = cam_layer(learn) if method in CAMS else None
+    maps, chosen = [], torch.as_tensor(chosen)
     with _ALONE, torch.enable_grad(), no_random(0, reproducible=False):
         model.eval()
         for x, classes in zip(_inputs(learn, faces), chosen.split(64)):
             classes = classes.to(x.device)
-            found = class_activation_map(method, model, layer, x, classes) if layer else PIXEL_METHODS[method](model, x, classes)
+            if layer: found = class_activation_map(method, model, layer, x=x, chosen=classes)
+            else: found = PIXEL_METHODS[method](model, x, classes)
             maps.append(torch.as_tensor(found).detach().cpu().float())
         model.zero_grad()
     maps = torch.cat(maps).nan_to_num()
@@ -210,16 +217,12 @@ def explain(self: Learner,
     with _ALONE:
         probabilities = _probabilities(self, faces)
         chosen = _targets(self.vocab, probabilities, target)
-        found = _saliency(self, model, method, faces, chosen)
+        found = _saliency(self, method, faces, chosen, model=model)
     maps = _at_size(found, faces.pixels.shape[1:3])
-    return Explanation(maps, tuple(self.vocab[o] for o in chosen), probabilities, faces, self.vocab, method)
+    return Explanation(maps=maps, classes=tuple(self.vocab[o] for o in chosen), probabilities=probabilities,
+                       faces=faces, vocab=self.vocab, method=method)
 
 # %% ../nbs/70_explainability.ipynb #show
-def _overlay(face, heat):
-    "RGB (h, w, 3) in 0..1 of uint8 pixels under a map (h, w) in 0..1"
-    face, cover = np.atleast_3d(face)/255, .6*heat[..., None]
-    return (1 - cover)*face + cover*plt.get_cmap('inferno')(heat)[..., :3]
-
 @patch
 def show(self: Explanation,
          columns: int = 7,
@@ -236,9 +239,10 @@ def show_one(self: Explanation, i: int, ax, labelled: bool = True):
     "Face `i` under its map, on `ax`"
     best = self.probabilities[i].argmax()
     wrong = labelled and self.faces.labels[i] != best
-    ax.imshow(_overlay(self.faces.pixels[i], self.maps[i]))
+    ax.imshow(overlay(self.faces.pixels[i], self.maps[i]))
     title = f'{self.vocab[best]} {self.probabilities[i, best]:.0%}'
-    ax.set_title(title + (f'\nlabel: {self.vocab[self.faces.labels[i]]}' if wrong else ''), fontsize=9, color='tab:red' if wrong else 'black')
+    if wrong: title += f'\nlabel: {self.vocab[self.faces.labels[i]]}'
+    ax.set_title(title, fontsize=9, color='tab:red' if wrong else 'black')
     return ax
 
 # %% ../nbs/70_explainability.ipynb #show-methods
@@ -256,27 +260,32 @@ def show_why_not(learn: Learner, images,  # in any form that `explain` takes
     "Each face, its evidence for the predicted class and for the runner-up, and for drawn faces the share on each region"
     first = learn.explain(images, method)
     second = learn.explain(first.faces, method, [first.vocab[o] for o in first.probabilities.argsort(1)[:, -2]])
-    fig, axes = plt.subplots(len(first), 4, figsize=(8.4, 1.9*len(first)), squeeze=False, layout='constrained', width_ratios=(1, 1, 1, 1.9))
+    fig, axes = plt.subplots(len(first), 4, figsize=(8.4, 1.9*len(first)), squeeze=False, layout='constrained',
+                             width_ratios=(1, 1, 1, 1.9))
     for i, row in enumerate(axes):
-        face = first.faces.pixels[i]
-        for ax, picture in zip(row, (np.atleast_3d(face)/255*np.ones(3), _overlay(face, first.maps[i]), _overlay(face, second.maps[i]))):
-            ax.imshow(picture)
-        for ax in row[:3]: ax.set_axis_off()
+        row[0].imshow(np.atleast_3d(first.faces.pixels[i])/255*np.ones(3))
         row[0].set_title('the face', fontsize=9)
-        for ax, e, color in ((row[1], first, 'tab:orange'), (row[2], second, 'tab:gray')):
-            ax.set_title(f'{e.classes[i]} {e.probabilities[i, e.vocab.index(e.classes[i])]:.0%}', fontsize=9, color=color)
+        _show_evidence(row[1], first, i, 'tab:orange')
+        _show_evidence(row[2], second, i, COMPARED)
         _plot_shares(row[3], first, second, i)
+        for ax in row[:3]: ax.set_axis_off()
     return axes
+
+def _show_evidence(ax, found, i, color):
+    name = found.classes[i]
+    ax.imshow(overlay(found.faces.pixels[i], found.maps[i]))
+    ax.set_title(f'{name} {found.probabilities[i, found.vocab.index(name)]:.0%}', fontsize=9, color=color)
 
 def _plot_shares(ax, first, second, i):
     "Bars on `ax`: the share of both maps of face `i` on each region"
     if first.regions is None: return ax.set_axis_off()
     y = np.arange(len(REGIONS))
     ax.barh(y - .2, first.regions.iloc[i], .38, color='tab:orange')
-    ax.barh(y + .2, second.regions.iloc[i], .38, color='tab:gray')
+    ax.barh(y + .2, second.regions.iloc[i], .38, color=COMPARED)
     ax.set_yticks(y, REGIONS, fontsize=8)
     ax.invert_yaxis()
-    ax.set_xlim(0, max(.3, 1.05*first.regions.to_numpy().max(), 1.05*second.regions.to_numpy().max()))
+    largest = max(o.regions.to_numpy().max() for o in (first, second))
+    ax.set_xlim(0, max(.3, 1.05*largest))
     ax.set_title('share of the map', fontsize=9)
     ax.tick_params(axis='x', labelsize=8)
 
@@ -288,13 +297,14 @@ def show_why(learn: Learner, faces: Faces  # drawn, with the classes of the lear
     k = len(faces.vocab)
     axes = grid(2*k, k, max(1.5, 4/k), 2.05)
     for row, is_right in zip(axes, (True, False)):
-        row[0].text(-.12, .5, 'right' if is_right else 'wrong', transform=row[0].transAxes, rotation=90, va='center', ha='right')
+        said = 'right' if is_right else 'wrong'
+        row[0].text(-.12, .5, said, transform=row[0].transAxes, rotation=90, va='center', ha='right')
         for ax, i in zip(row, range(k)):
             found = np.flatnonzero((labels == i) & ((answers == labels) == is_right))
             if len(found):
                 learn.explain(faces[found[:1]]).show_one(0, ax)
             else:
-                ax.text(.5, .5, f'no {"right" if is_right else "wrong"}\n{faces.vocab[i]}', ha='center', va='center', fontsize=9, color='gray')
+                ax.text(.5, .5, f'no {said}\n{faces.vocab[i]}', ha='center', va='center', fontsize=9, color='gray')
     return axes
 
 # %% ../nbs/70_explainability.ipynb #show-mistakes
@@ -305,14 +315,16 @@ def show_mistakes(learn: Learner, faces: Faces,  # labelled with the classes of 
     wrong = np.flatnonzero(probabilities.argmax(1) != faces.labels)
     if not len(wrong):
         raise FaceError(f'there is no mistake among these {len(faces)} faces: give harder ones')
-    return learn.explain(faces[wrong[probabilities[wrong].max(1).argsort()[::-1][:n]]], method).show()
+    surest = wrong[probabilities[wrong].max(1).argsort()[::-1][:n]]
+    return learn.explain(faces[surest], method).show()
 
 # %% ../nbs/70_explainability.ipynb #show-average
 def _average_maps(learn, faces,  # labelled with the classes of the learner
                   method) -> np.ndarray:  # (classes, h, w); zero for a class that occurs not
     "The mean map of each class, for that class, over the faces that have its label"
     maps = learn.explain(faces, method, [faces.vocab[o] for o in faces.labels]).maps
-    return np.stack([maps[faces.labels == i].mean(0) if (faces.labels == i).any() else np.zeros(maps.shape[1:]) for i in range(len(faces.vocab))])
+    found = [maps[faces.labels == i] for i in range(len(faces.vocab))]
+    return np.stack([o.mean(0) if len(o) else np.zeros(maps.shape[1:]) for o in found])
 
 def show_average_maps(learn: Learner, faces: Faces, method: str = 'GradCAM'):
     "The mean face and the mean map of each class; returns the axes"
@@ -321,7 +333,7 @@ def show_average_maps(learn: Learner, faces: Faces, method: str = 'GradCAM'):
     for i, ax in enumerate(axes[0]):
         own = faces.pixels[faces.labels == i]
         face = own.mean(0) if len(own) else np.zeros(faces.pixels.shape[1:])
-        ax.imshow(_overlay(face, maps[i]/max(maps[i].max(), 1e-9)))
+        ax.imshow(overlay(face, maps[i]/max(maps[i].max(), 1e-9)))
         ax.set_title(faces.vocab[i], fontsize=9)
     return axes[0]
 
@@ -331,15 +343,7 @@ def show_filters(learn: Learner, columns: int = 16):
     first = next((o for o in learn.model.modules() if isinstance(o, nn.Conv2d)), None)
     if first is None:
         raise FaceError(f'{learn.arch.name} has no convolution, so there are no filters to show')
-    return _pictures(first.weight.detach().cpu().numpy().mean(1), columns, 'RdBu', True)
-
-def _pictures(arrays, columns, cmap, signed=False):
-    "A grid of small pictures, each in its own range, around zero if `signed`; returns the axes"
-    axes = grid(len(arrays), columns, .62, .62)
-    for ax, o in zip(axes.flat, arrays):
-        limit = dict(vmin=-np.abs(o).max(), vmax=np.abs(o).max()) if signed else {}
-        ax.imshow(o, cmap=cmap, **limit)
-    return axes
+    return show_arrays(first.weight.detach().cpu().numpy().mean(1), columns, 'RdBu', True)
 
 # %% ../nbs/70_explainability.ipynb #show-feature-maps
 def feature_maps(learn: Learner, face,  # one face, in any form that `explain` takes
@@ -356,4 +360,4 @@ def feature_maps(learn: Learner, face,  # one face, in any form that `explain` t
 def show_feature_maps(learn: Learner, face, layer: str | None = None, n: int = 32, columns: int = 16):
     "The `n` feature maps of a layer that differ most from place to place, for one face; returns the axes"
     maps = feature_maps(learn, face, layer)
-    return _pictures(maps[np.sort(maps.std((1, 2)).argsort()[::-1][:n])], columns, 'gray')
+    return show_arrays(maps[np.sort(maps.std((1, 2)).argsort()[::-1][:n])], columns, 'gray')

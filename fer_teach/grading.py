@@ -19,7 +19,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from scipy.stats import rankdata
 from torchvision.transforms.functional import gaussian_blur
 from .core import FaceError
-from .style import METHOD_COLORS, name_rows, plot_intervals
+from .style import COMPARED, MEASURED, name_rows, plot_intervals
 from .data import Faces
 from .drawn import true_regions
 from .evaluation import wilson_interval
@@ -66,7 +66,8 @@ def importance_ranks(maps: np.ndarray) -> np.ndarray:  # float32 (n, h, w) in 0.
     np.put_along_axis(ranks, order, np.linspace(0, 1, flat.shape[1], dtype=np.float32)[None], 1)
     return ranks.reshape(maps.shape)
 
-def perturbation_curves(learn: Learner, faces: Faces, maps: np.ndarray, chosen: np.ndarray, steps: int = 10) -> tuple:  # two of (n, steps + 1)
+def perturbation_curves(learn: Learner, faces: Faces, maps: np.ndarray, chosen: np.ndarray,
+                        steps: int = 10) -> tuple:  # two of (n, steps + 1)
     "The probability of `chosen` while the brightest pixels turn grey, and while they return to a blurred face"
     model, ranks = ClassScores(learn.model).eval(), torch.from_numpy(importance_ranks(maps))[:, None]
     deletion, insertion = [], []
@@ -76,11 +77,12 @@ def perturbation_curves(learn: Learner, faces: Faces, maps: np.ndarray, chosen: 
             blurred = gaussian_blur(x, 2*(x.shape[-1]//8) + 1)
             masks = [rank > 1 - share for share in np.linspace(0, 1 + 1e-6, steps + 1)]
             deletion.append(torch.cat([model(x*~gone).softmax(1).gather(1, classes) for gone in masks], 1))
-            insertion.append(torch.cat([model(torch.where(back, x, blurred)).softmax(1).gather(1, classes) for back in masks], 1))
+            returned = [torch.where(back, x, blurred) for back in masks]
+            insertion.append(torch.cat([model(o).softmax(1).gather(1, classes) for o in returned], 1))
     return torch.cat(deletion).cpu().numpy(), torch.cat(insertion).cpu().numpy()
 
 # %% ../nbs/72_grading.ipynb #road
-def _road(learn, model, faces, maps, chosen):
+def _road(learn, faces, maps, chosen, *, model):
     "grad-cam's ROAD (n,): how much more the least important pixels can be spared than the most important"
     targets, x = [ClassifierOutputSoftmaxTarget(int(o)) for o in chosen], torch.cat(_inputs(learn, faces))
     with no_random(0, reproducible=False):
@@ -108,27 +110,28 @@ def sanity_check(learn: Learner, faces: Faces, methods=('GradCAM', 'InputGradien
     "How far each method's maps still correlate, up or down, with its own when last layers are random"
     layers = sum(hasattr(o, 'reset_parameters') for o in learn.model.modules())
     chosen, rows = _probabilities(learn, faces).argmax(1), {}
-    before = {o: _saliency(learn, ClassScores(learn.model), o, faces, chosen) for o in methods}
+    before = {o: _saliency(learn, o, faces, chosen, model=ClassScores(learn.model)) for o in methods}
     for top in np.unique(np.linspace(0, layers, steps).astype(int)):
         model = ClassScores(randomised(learn.model, top))
-        now = {o: _saliency(learn, model, o, faces, chosen) for o in methods}
+        now = {o: _saliency(learn, o, faces, chosen, model=model) for o in methods}
         rows[int(top)] = {o: np.abs(map_similarity(before[o], now[o])).mean() for o in methods}
     return pd.DataFrame(rows).T.rename_axis('random layers')
 
 # %% ../nbs/72_grading.ipynb #score-explanations
-def _scores(learn, model, method, faces, chosen, road):
+def _scores(learn, method, faces, chosen, *, model, road):
     "Each score of one method as one value per face"
-    maps = _saliency(learn, model, method, faces, chosen)
+    maps = _saliency(learn, method, faces, chosen, model=model)
+    if (maps.max((1, 2)) == 0).all():
+        raise FaceError(f'{method} finds no evidence in any of these faces: there is nothing to score')
     right = chosen == faces.labels if faces.vocab == learn.vocab else np.full(len(faces), True)
     found = {} if faces.regions is None else _pointing(maps, faces, right)
     for name, curve in zip(('deletion', 'insertion'), perturbation_curves(learn, faces, maps, chosen)):
         found[name] = np.trapezoid(curve, dx=1/(curve.shape[1] - 1), axis=1)
-    if road: found['road'] = _road(learn, model, faces[:road], maps[:road], chosen[:road])
+    if road: found['road'] = _road(learn, faces[:road], maps[:road], chosen[:road], model=model)
     mirrored = replace(faces, pixels=np.ascontiguousarray(faces.pixels[:, :, ::-1]))
-    found['mirror'] = map_similarity(maps[:, :, ::-1], _saliency(learn, model, method, mirrored, chosen))
-    if (maps.max((1, 2)) == 0).all():
-        raise FaceError(f'{method} finds no evidence in any of these faces: there is nothing to score')
-    anew = _saliency(learn, ClassScores(randomised(learn.model)), method, faces, chosen)
+    again = _saliency(learn, method, mirrored, chosen, model=model)
+    found['mirror'] = map_similarity(maps[:, :, ::-1], again)
+    anew = _saliency(learn, method, faces, chosen, model=ClassScores(randomised(learn.model)))
     found['sanity'] = np.abs(map_similarity(maps, anew))  # a negative print of a map still shows it
     return found
 
@@ -142,8 +145,10 @@ def score_explanations(learn: Learner,
     model = ClassScores(learn.model).eval()
     chosen, rows = _probabilities(learn, faces).argmax(1), {}
     for method in dict.fromkeys((*methods, *PLACEBOS)):
-        scores = _scores(learn, model, method, faces, chosen, min(road, 50))
-        rows[method] = {(name, part): o for name, values in scores.items() for part, o in zip(('mean', 'low', 'high'), mean_interval(values))}
+        rows[method] = {}
+        for name, values in _scores(learn, method, faces, chosen, model=model, road=min(road, 50)).items():
+            for part, o in zip(('mean', 'low', 'high'), mean_interval(values)):
+                rows[method][name, part] = o
     table = pd.DataFrame(rows.values(), index=pd.Index(rows, name='method'))
     return table.set_axis(pd.MultiIndex.from_tuples(table.columns), axis=1).round(3)
 
@@ -157,8 +162,8 @@ def plot_scores(table: pd.DataFrame  # from `score_explanations`
     for ax, name in zip(axes[0], names):
         score = table[name]
         for y, method in enumerate(table.index):
-            color = METHOD_COLORS.get(method, 'black')
-            plot_intervals(ax, score[y:y + 1], [y], 'mean', color=color, lw=2, ms=4, capsize=0)
+            color = COMPARED if method in PLACEBOS else MEASURED
+            plot_intervals(ax, score[y:y + 1], [y], 'mean', color=color, lw=2, ms=4.25, capsize=0)
         ax.axvline(score['mean']['RandomCAM'], color='tab:gray', lw=.8, ls=':')
         ax.set_title(f'{name} {"→" if SCORES[name][1] else "←"}', fontsize=9)
         ax.tick_params(axis='x', labelsize=8)
@@ -175,5 +180,6 @@ def against_placebo(table: pd.DataFrame  # from `score_explanations`
         own = score.drop(index=list(PLACEBOS))
         best, random = own.loc[own['mean'].idxmax() if more else own['mean'].idxmin()], score.loc['RandomCAM']
         apart = best.low > random.high if more else best.high < random.low
-        rows[name] = dict(best=best.name, grade=best['mean'], RandomCAM=random['mean'], Gaussian=score['mean']['Gaussian'], apart=bool(apart))
+        rows[name] = dict(best=best.name, grade=best['mean'], RandomCAM=random['mean'],
+                          Gaussian=score['mean']['Gaussian'], apart=bool(apart))
     return pd.DataFrame(rows).T.rename_axis('score')

@@ -18,8 +18,13 @@ from .core import FaceError
 from .evaluation import Result
 
 # %% ../nbs/library/17_board.ipynb #leaderboard-columns
-COLUMNS = ['method', 'recipe', 'classes', 'trained_on', 'data', 'accuracy', 'low', 'high', 'clean_accuracy', 'macro_f1', 'majority', 'recall', 'valid_accuracy',
-           'published', 'seed', 'views', 'parameters', 'train_images', 'epochs', 'epochs_published', 'seconds', 'machine', 'fingerprint', 'version', 'note']
+COLUMNS = [
+    'method', 'recipe', 'classes', 'trained_on', 'data',
+    'accuracy', 'low', 'high', 'clean_accuracy', 'macro_f1', 'majority', 'recall', 'valid_accuracy', 'published',
+    'seed', 'views', 'parameters', 'train_images', 'epochs', 'epochs_published', 'seconds',
+    'machine', 'fingerprint', 'version', 'note']
+WORDS = ('trained_on', 'published', 'note')
+WHOLE = ('seed', 'parameters', 'train_images', 'epochs', 'epochs_published', 'seconds')
 
 # %% ../nbs/library/17_board.ipynb #leaderboard-inside
 def leaderboard_file() -> Path:
@@ -38,15 +43,14 @@ def read_leaderboard(file=None) -> pd.DataFrame:
     "All rows, each measured by a run; empty if there is no such file yet"
     file = Path(file or leaderboard_file())
     if not file.is_file(): return pd.DataFrame(columns=COLUMNS)
-    words, whole = ('trained_on', 'published', 'note'), ('seed', 'parameters', 'train_images', 'epochs', 'epochs_published', 'seconds')
     try:
-        table = pd.read_csv(file, dtype=dict.fromkeys(words, str) | dict.fromkeys(whole, 'Int64'))
+        table = pd.read_csv(file, dtype=dict.fromkeys(WORDS, str) | dict.fromkeys(WHOLE, 'Int64'))
     except ValueError as problem:
         raise FaceError(f'{file} is no leaderboard ({problem}): give one that fer_teach benchmark has written') from None
     missing = [o for o in COLUMNS if o not in table]
     if missing:
         raise FaceError(f'{file} is no leaderboard, it lacks {", ".join(missing)}: give one that fer_teach benchmark has written')
-    return table.fillna(dict.fromkeys(words, ''))
+    return table.fillna(dict.fromkeys(WORDS, ''))
 
 def add_to_leaderboard(row: dict,  # a value for each of COLUMNS
                        file=None):
@@ -61,7 +65,8 @@ def add_to_leaderboard(row: dict,  # a value for each of COLUMNS
         raise FaceError(f'{file} is being written by another run: try again when it is done') from None
 
 def _append(row, file):
-    table = pd.concat([read_leaderboard(file).astype(object), pd.DataFrame([row], columns=COLUMNS).astype(object)], ignore_index=True)
+    both = read_leaderboard(file), pd.DataFrame([row], columns=COLUMNS)
+    table = pd.concat([o.astype(object) for o in both], ignore_index=True)
     handle, part = tempfile.mkstemp(dir=file.parent, suffix='.part')
     os.close(handle)
     table.to_csv(part, index=False, lineterminator='\n')
@@ -73,5 +78,7 @@ def row(self: Result) -> dict:
     "What a result contributes to its leaderboard row"
     low, high = self.interval
     recall = '; '.join(f'{name} {o:.3f}' for name, o in self.report().recall.items())
-    scores = dict(accuracy=self.accuracy, low=low, high=high, clean_accuracy=self.clean_accuracy, macro_f1=self.macro_f1, majority=self.majority)
-    return {name: None if o is None else round(o, 4) for name, o in scores.items()} | dict(classes=' '.join(self.vocab), recall=recall)
+    scores = dict(accuracy=self.accuracy, low=low, high=high, clean_accuracy=self.clean_accuracy,
+                  macro_f1=self.macro_f1, majority=self.majority)
+    rounded = {name: None if o is None else round(o, 4) for name, o in scores.items()}
+    return rounded | dict(classes=' '.join(self.vocab), recall=recall)

@@ -26,7 +26,7 @@ def learn_emotions(arch='mini_xception',  # a name (see `list_archs`), an Arch, 
                    recipe='default',  # a name among the recipes of the arch, or a Recipe
                    epochs: int | None = None,  # instead of the recipe's, in each of its stages
                    seed: int = 0,
-                   pretrained: bool | None = None,  # begin with pretrained weights? As the recipe says by default; True also makes the recipe 'pretrained', if there is one, the default
+                   pretrained: bool | None = None,  # begin with pretrained weights? True also chooses the recipe 'pretrained', if there is one
                    device: str | None = None,  # 'cpu', 'cuda', 'mps'; found by itself
                    out=None,  # folder to save the run in; not saved by default
                    resume=None,  # the folder of a run that was cut off: go on, with what it was begun with
@@ -97,4 +97,5 @@ def learn_baseline(name: str,  # one of ALL_BASELINES
                   ) -> FittedBaseline:  # with `result` of the test split
     "Fit a baseline, and judge it"
     faces = find_faces(data, seed)
-    return fit_baseline(faces.reduce(class_groups(classes, faces.vocab)), find_baseline(name, ALL_BASELINES), recipe, images, seed, report)
+    faces, baseline = faces.reduce(class_groups(classes, faces.vocab)), find_baseline(name, ALL_BASELINES)
+    return fit_baseline(faces, baseline, recipe, images=images, seed=seed, report=report)

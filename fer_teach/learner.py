@@ -9,18 +9,19 @@ __all__ = ['face_loaders', 'FaceLearner', 'emotion_learner', 'find_device', 'fit
 from functools import partial
 from operator import attrgetter
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import torch.nn as nn
 from fastcore.basics import patch
 from timm.optim import Muon
 from .core import FaceError, has_bars, read_tensors, unknown
+from .style import SPLIT_COLORS, axes_of
 from .data import Faces, class_weights, data_fingerprint, image_hashes
 from .evaluation import evaluate
 from .batches import Augment, FaceLoader, FaceLoaders, PixelTable, warped
 from .recipes import Arch, Recipe, Run, build_network, plan_run
-from .callbacks import EMA, BFloat16, Checkpoint, DensePenalty, EarlyStopping, EpochLines, KeepValues, Plateau, ProgressiveSizes, StopNaN, fast_bfloat16
+from .callbacks import EMA, BFloat16, Checkpoint, DensePenalty, EarlyStopping, EpochLines, KeepValues
+from .callbacks import Plateau, ProgressiveSizes, StopNaN, fast_bfloat16
 from fastai.callback.core import CancelEpochException
 from fastai.callback.schedule import fit_one_cycle  # makes it a method
 from fastai.callback.progress import ProgressCallback
@@ -41,8 +42,9 @@ def face_loaders(faces: Faces,
     device = torch.device(device or 'cpu')
     tables = [PixelTable(faces.split(split), arch.channels, i).on(device) for i, split in enumerate(('train', 'valid'))]
     after = ([augment] if augment else []) + arch.transforms()
-    train = FaceLoader(tables[0], bs=min(batch_size, len(tables[0])), shuffle=True, drop_last=True, num_workers=0, after_batch=after)
-    valid = FaceLoader(tables[1], bs=4*batch_size, num_workers=0, after_batch=after)
+    same = dict(num_workers=0, after_batch=after)
+    train = FaceLoader(tables[0], bs=min(batch_size, len(tables[0])), shuffle=True, drop_last=True, **same)
+    valid = FaceLoader(tables[1], bs=4*batch_size, **same)
     return FaceLoaders(train, valid, device=device)
 
 # %% ../nbs/24_learner.ipynb #loss-of
@@ -58,10 +60,16 @@ def _optimizer(recipe):
     return partial(OptimWrapper, opt=OPTIMIZERS[recipe.optimizer], **(dict(eps=1e-7) if recipe.keras else {}))
 
 def _callbacks(recipe, device):
-    extra = ([] if recipe.body_norm == 'updated' else [BnFreeze()]) + ([DensePenalty(recipe.l2)] if recipe.l2 else [])
-    extra += ([ProgressiveSizes(recipe.progressive_sizes)] if recipe.progressive_sizes else []) + ([EMA(recipe.ema)] if recipe.ema else [])
+    "What `recipe` asks for beside the loop"
     bf16 = recipe.precision == 'bfloat16' or (recipe.precision == 'auto' and fast_bfloat16(device))
-    return [StopNaN(), *extra, *([BFloat16()] if bf16 else []), *([] if has_bars() else [EpochLines()])]
+    chosen = [StopNaN()]
+    if recipe.body_norm != 'updated': chosen.append(BnFreeze())
+    if recipe.l2: chosen.append(DensePenalty(recipe.l2))
+    if recipe.progressive_sizes: chosen.append(ProgressiveSizes(recipe.progressive_sizes))
+    if recipe.ema: chosen.append(EMA(recipe.ema))
+    if bf16: chosen.append(BFloat16())
+    if not has_bars(): chosen.append(EpochLines())
+    return chosen
 
 # %% ../nbs/24_learner.ipynb #face-learner
 class FaceLearner(Learner):
@@ -152,8 +160,8 @@ def _untrained(faces, run, load=True):
     if recipe.pretrained and load: _load_weights(arch, model)
     model = model.to(device, memory_format=torch.channels_last)
     _require_outputs(model, arch, len(run.vocab))
-    learn = FaceLearner(face_loaders(faces, arch, Augment(**recipe.augment), recipe.batch_size, device),
-                        freeze(model, recipe.trainable, recipe.body_norm),
+    dls = face_loaders(faces, arch, Augment(**recipe.augment), batch_size=recipe.batch_size, device=device)
+    learn = FaceLearner(dls, freeze(model, recipe.trainable, recipe.body_norm),
                         loss_func=_loss(recipe, faces), opt_func=_optimizer(recipe), metrics=accuracy,
                         splitter=trainable_params if recipe.layer_decay == 1 else layer_groups,
                         cbs=_callbacks(recipe, device), run=run)
@@ -283,15 +291,15 @@ def _fitted(faces, run, checkpoint, resume):
 @patch
 def plot_curves(self: Learner, ax=None):
     "Training and validation loss, and validation accuracy, by epoch; returns the axes"
-    if ax is None: ax = plt.subplots(figsize=(5, 3.2), layout='constrained')[1]
-    latest = self.recorder.values
-    rows = latest if latest and len(latest[0]) == 3 else self.history  # validate() leaves no training loss in the recorder
+    ax, latest = axes_of(ax, 5, 3.2), self.recorder.values
+    whole = latest and len(latest[0]) == 3  # validate() leaves no training loss in the recorder
+    rows = latest if whole else self.history
     if not rows:
         raise FaceError('this model was not trained here, so there are no curves to plot: train it first')
     rows = np.array([list(row) for row in rows], float)
     epochs = np.arange(1, len(rows) + 1)
-    ax.plot(epochs, rows[:, 0], label='training loss', marker='.')
-    ax.plot(epochs, rows[:, 1], label='validation loss', marker='.')
+    ax.plot(epochs, rows[:, 0], label='training loss', marker='.', color=SPLIT_COLORS['train'])
+    ax.plot(epochs, rows[:, 1], label='validation loss', marker='.', color=SPLIT_COLORS['valid'])
     ax.plot(epochs, rows[:, 2], label='validation accuracy', marker='.', color='tab:green', ls='--')
     ax.set(xlabel='epoch', ylim=(0, None), title=f'{self.arch.name}, {len(self.vocab)} classes')
     ax.xaxis.get_major_locator().set_params(integer=True)

@@ -130,8 +130,8 @@ def _shrunk(picture, longest):
 
 # %% ../nbs/library/11_pictures.ipynb #find-boxes
 def face_boxes(picture: Image.Image,  # RGB, upright
-               smallest: int = 32,  # pixels of the smallest face looked for, once the longer side is between 320 and 640
-              ) -> tuple:  # [(left, top, right, bottom), ...] in pixels of `picture`, the largest first, and [score, ...]
+               smallest: int = 32,  # pixels of the smallest face, once the longer side is 320 to 640
+              ) -> tuple:  # [(left, top, right, bottom), ...] in pixels, the largest first; [score, ...]
     "Where faces are that look roughly into the camera"
     scale = np.clip(max(picture.size), 320, 640)/max(picture.size)
     sides = [max(round(o*scale), 1) for o in picture.size]
@@ -165,7 +165,9 @@ def cut_out(picture: Image.Image,  # RGB, upright
     "What is in the box, as uint8 pixels of `shape`; beyond its border the picture is continued"
     picture = picture.convert(_mode(shape))
     if box is None: return _resampled(picture, shape)
-    beyond = int(np.ceil(max(0, -box[0], -box[1], box[2] - picture.width, box[3] - picture.height)))
+    left, top, right, bottom = box
+    over = 0, -left, -top, right - picture.width, bottom - picture.height
+    beyond = int(np.ceil(max(over)))
     if beyond:
         grown = [(beyond, beyond)]*2 + [(0, 0)]*(len(shape) - 2)
         picture = Image.fromarray(np.pad(np.asarray(picture), grown, 'edge'))
@@ -193,9 +195,9 @@ def crop_faces(picture,  # in any form that `open_picture` takes
     return Crops(boxes, scores, np.stack(crops) if crops else np.empty((0, *shape), np.uint8))
 
 # %% ../nbs/library/11_pictures.ipynb #as-faces
-def as_faces(images,  # `Faces`, or one picture or several in any form that `open_picture` takes, or uint8 pixels (n, h, w) or (n, h, w, 3)
+def as_faces(images,  # `Faces`, a picture or several as `open_picture` takes them, or uint8 pixels (n, h, w[, 3])
              vocab: tuple = EMOTIONS[:7],  # the names that labels would have
-             shape: tuple | None = None,  # (h, w) for grey, or (h, w, 3); None: 48 x 48 grey, but arrays stay as they are if they are not cropped
+             shape: tuple | None = None,  # (h, w[, 3]); None: (48, 48), and arrays that are not cropped stay as they are
              crop: bool = False,  # the largest face of each picture, instead of all of it
             ) -> Faces:
     "Any `images` as `Faces`; pictures have no labels"
@@ -209,7 +211,7 @@ def as_faces(images,  # `Faces`, or one picture or several in any form that `ope
         source = np.array([str(o) if isinstance(o, (str, Path)) else 'picture' for o in pictures])
     n = len(pixels)
     if source is None: source = np.array([f'image {i}' for i in range(n)])
-    return Faces(pixels, np.full(n, -1), tuple(vocab), np.full(n, 'test'), source)
+    return Faces(pixels, np.full(n, -1), tuple(vocab), usage=np.full(n, 'test'), source=source)
 
 def _as_table(images):
     "Pixels (n, h, w) or (n, h, w, 3), if `images` are an array of such or of one picture, else None"

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from .core import FaceError, shown, unknown
-from .files import ARCHIVES, CACHED, IMAGE_TYPES, _Opened, _UNREADABLE, _columns, _file, _files, _is_image, _names, _records
+from .files import ARCHIVES, CACHED, IMAGE_TYPES, _Opened, _UNREADABLE
+from .files import _columns, _file, _files, _is_image, _names, _records
 from .cache import cached, in_parallel, watched
 from .data import EMOTIONS, Faces, emotion_name, pixel_ids
 from .pictures import MAX_PICTURE, crop_faces, read_image
@@ -250,13 +251,13 @@ def _choose_table(path, files):
     return tables[0] if tables else None
 
 # %% ../nbs/library/13_readers.ipynb #read-faces
-def read_faces(path,  # a folder, zip, tar or CSV: [split/]class/picture, a list of paths, FER2013's table, or YOLO's layout
+def read_faces(path,  # folder, zip, tar or CSV: [split/]class/picture, a list of paths, FER2013's table, YOLO's layout
                size: int = 48,  # pixels per side; pictures of another size are resized
                rgb: bool = False,  # keep colours?
                seed: int = 0,  # for splits that the data does not have
                label: str = '',  # regular expression that finds the class in a picture's path, where no folder names it
                person: str = '',  # likewise the person: no person is then in two splits
-               crop: bool = False,  # cut the largest face out of each picture; pictures without one are skipped and named
+               crop: bool = False,  # cut out the largest face; pictures without one are skipped and named
                cache=None,  # folder in which decoded pixels are kept and stay, for data larger than memory
               ) -> Faces:
     "Faces from `path`, recognised by its content; `FaceError` if there are none or over 1 % are broken"
@@ -343,7 +344,8 @@ def _fer2013_path():
     named = os.environ.get('FER_TEACH_DATA')
     if named: return named
     cache = Path(os.environ.get('KAGGLEHUB_CACHE', Path.home()/'.cache'/'kagglehub'))
-    versions = sorted(cache.glob('datasets/msambare/fer2013/versions/*'), key=lambda o: int(o.name) if o.name.isdigit() else -1)
+    versions = cache.glob('datasets/msambare/fer2013/versions/*')
+    versions = sorted(versions, key=lambda o: int(o.name) if o.name.isdigit() else -1)
     if versions: return versions[-1]
     raise FaceError('FER2013 is not on this machine: get https://www.kaggle.com/datasets/msambare/fer2013, '
                     'then set FER_TEACH_DATA to the zip or folder, or give its path as data')

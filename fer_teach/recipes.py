@@ -30,20 +30,20 @@ class Recipe:
     batch_size: int = 64
     weight_decay: float = .01
     optimizer: str = 'adamw'  # or 'muon'
-    ema: float = 0  # decay per batch of an exponential moving average of the weights, which is kept; 0: the last weights
-    progressive_sizes: tuple = ()  # ((share of training, pixels per side), ...): from when on it trains at which size, if not always at the arch's
+    ema: float = 0  # decay per batch of the moving average of the weights that is kept; 0: the last weights
+    progressive_sizes: tuple = ()  # ((share of training, pixels per side), ...): from when on at which size
     label_smoothing: float = .1  # of the labels, in the loss
     augment: dict = field(default_factory=lambda: dict(flip=True))  # arguments of `Augment`
     class_weights: bool = False  # weigh the loss against the class counts?
     patience: int = 0  # epochs without a better validation loss until training stops; 0: never
     plateau: tuple = ()  # (epochs, factor): after so many without a better validation loss the rate shrinks
     keras: bool = False  # Keras' defaults where PyTorch's differ: initialisation, Adam's eps, batch norm
-    tta: dict = field(default_factory=lambda: dict(flip=True))  # test-time augmentation: a prediction is the mean over flip and zooms=(.9, 1.1)
+    tta: dict = field(default_factory=lambda: dict(flip=True))  # a prediction is the mean over flip, zooms=(.9, 1.1)
     precision: str = 'auto'  # 'float32', 'bfloat16', or the faster one that the device has
     pretrained: bool = False  # begin with weights that were learned on other pictures?
     trainable: str | int = 'all'  # or 'head', or the head and so many of the body's last layers with weights
     stages: tuple = ()  # further (epochs, lr, trainable) after the first
-    body_norm: str = 'trainable'  # batch norm of the body uses and updates statistics: where layers are 'trainable' (as in Keras), everywhere ('updated'), nowhere ('frozen')
+    body_norm: str = 'trainable'  # where the body's batch norm updates its statistics: as in Keras; 'updated' all, 'frozen' none
     layer_decay: float = 1  # the rate of the first layers as a share of the head's
     l2: float = 0  # Keras' penalty on the weights of the head's hidden dense layers
     build: dict = field(default_factory=dict)  # arguments of the network's builder besides channels and classes
@@ -99,7 +99,7 @@ class Arch:
     mean: tuple = (0.5077,)  # per channel, of pixels in 0..1
     std: tuple = (0.2551,)
     cam_layer: str = ''  # the module at which class activation maps look
-    weights: Callable | None = None  # (model) fills the body of a built model with its pretrained weights; `FaceError` if they cannot be had
+    weights: Callable | None = None  # (model) fills its body with pretrained weights; `FaceError` without them
     recipes: dict = field(default_factory=lambda: dict(default=Recipe()))
 
     def recipe(self, name) -> Recipe:
@@ -113,13 +113,15 @@ class Arch:
         own = {o: getattr(recipe, o) for o in ('size', 'channels', 'mean', 'std') if getattr(recipe, o) is not None}
         arch = replace(self, build=partial(self.build, **recipe.build) if recipe.build else self.build, **own)
         if len(arch.mean) == arch.channels: return arch
-        return replace(arch, mean=(sum(arch.mean)/len(arch.mean),)*arch.channels, std=(sum(arch.std)/len(arch.std),)*arch.channels)
+        mean, std = ((sum(o)/len(o),)*arch.channels for o in (arch.mean, arch.std))
+        return replace(arch, mean=mean, std=std)
 
     def parameters(self, classes: int = 7, recipe='default', running: bool = False) -> int:
         "How many numbers the network learns, with the given recipe; with `running` statistics of batch norm, as Keras counts them"
         arch = self.with_recipe(self.recipe(recipe))
         net = on_meta(lambda: arch.build(arch.channels, classes))
-        return sum(o.numel() for o in (*net.parameters(), *(o for o in net.buffers() if running and o.is_floating_point())))
+        statistics = [o for o in net.buffers() if running and o.is_floating_point()]
+        return sum(o.numel() for o in (*net.parameters(), *statistics))
 
 # %% ../nbs/library/22_recipes.ipynb #on-meta
 def on_meta(make: Callable):
@@ -165,7 +167,7 @@ def plan_run(faces: Faces,
              *,
              epochs: int | None = None,  # instead of the recipe's, in each of its stages
              seed: int | None = None,
-             pretrained: bool | None = None,  # instead of what the recipe says; True makes the recipe 'pretrained', if there is one, the default
+             pretrained: bool | None = None,  # instead of what the recipe says; True also chooses the recipe 'pretrained'
              data: str | None = None,  # where `faces` were read
              device=None) -> Run:
     "The `Run` that trains `arch` on `faces`"
@@ -226,6 +228,6 @@ def keras_defaults(model: nn.Module) -> nn.Module:
 def build_network(arch: Arch, recipe: Recipe, classes: int) -> nn.Module:
     "The network of `arch` with random weights, ready for pretrained or saved ones"
     model = arch.build(arch.channels, classes)
-    if recipe.keras:
-        keras_defaults(model[1:] if recipe.pretrained else model)  # a pretrained body keeps the constants of its weights
+    if recipe.keras:  # a pretrained body keeps the constants of its weights
+        keras_defaults(model[1:] if recipe.pretrained else model)
     return model

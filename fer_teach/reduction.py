@@ -112,7 +112,8 @@ def plot_threshold(result: Result  # of two classes, with probabilities
     false, true, _ = metrics.roc_curve(truth, p)
     roc.plot(false, true)
     roc.plot([0, 1], [0, 1], color='black', lw=.8, ls='--')
-    roc.set(xlabel=f'{first} called {second}', ylabel=f'{second} found', title=f'ROC, area {metrics.auc(false, true):.3f}')
+    roc.set(xlabel=f'{first} called {second}', ylabel=f'{second} found')
+    roc.set_title(f'ROC, area {metrics.auc(false, true):.3f}')
     precision, recall, _ = metrics.precision_recall_curve(truth, p)
     pr.plot(recall, precision)
     average = metrics.average_precision_score(truth, p)
@@ -127,7 +128,7 @@ def plot_threshold(result: Result  # of two classes, with probabilities
 def imbalance_arms(faces: Faces,
                    arch: Arch,
                    recipe='default',
-                   margins=(),  # undersample to (the largest class - margin) training images, an arm for each with as many steps
+                   margins=(),  # undersample to (the largest class - margin) training images, an arm with as many steps each
                    epochs: int | None = None,
                    seed: int = 0) -> pd.DataFrame:  # an arm per row
     "Validation accuracy with interval, balanced accuracy, macro-F1 and recall of the rarest class: as it is, with class weights, undersampled"
@@ -138,7 +139,8 @@ def imbalance_arms(faces: Faces,
         part = faces.undersample(margin, seed)
         longer = recipe.epochs*counts.sum()/part.counts()['train'].sum()
         arms[f'cut by {margin:,}'] = part, recipe.with_epochs(round(longer))
-    rows = {name: _imbalance_row(train(part, arch, how, seed=seed), counts.idxmin()) for name, (part, how) in arms.items()}
+    learners = {name: train(part, arch, how, seed=seed) for name, (part, how) in arms.items()}
+    rows = {name: _imbalance_row(o, counts.idxmin()) for name, o in learners.items()}
     return pd.DataFrame(rows).T.astype(dict(images=int, epochs=int))
 
 def _imbalance_row(learn, rarest):

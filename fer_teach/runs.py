@@ -86,7 +86,8 @@ def _figures(self: Learner) -> dict:
     emotions = [o for group in self.groups.values() for o in group]
     drawn = set(emotions) <= set(EMOTIONS)  # a face of another class cannot be drawn
     if drawn and (self.arch.cam_layer or self.arch.weights):
-        figures['why'] = show_why(self, drawn_faces(40*len(emotions), 1, emotions=emotions).reduce(self.groups))
+        faces = drawn_faces(40*len(emotions), 1, emotions=emotions).reduce(self.groups)
+        figures['why'] = show_why(self, faces)
     return figures
 
 # %% ../nbs/library/91_runs.ipynb #load-inside
@@ -168,7 +169,8 @@ _SANE = dict(arch=lambda o: _text(o['arch']), channels=lambda o: type(o['channel
              std=lambda o: _per_channel(o, 'std', 0), cam_layer=lambda o: _text(o['cam_layer']),
              classes=lambda o: _sane_classes(o['classes']), recipe=lambda o: _sane_recipe(o['recipe']),
              recipe_name=lambda o: _text(o['recipe_name']), seed=lambda o: o['seed'] is None or type(o['seed']) is int,
-             data=lambda o: _text_or_none(o['data']), fingerprint=lambda o: _text(o['fingerprint']), shape=lambda o: _sane_shape(o['shape']),
+             data=lambda o: _text_or_none(o['data']), fingerprint=lambda o: _text(o['fingerprint']),
+             shape=lambda o: _sane_shape(o['shape']),
              epochs=lambda o: o['epochs'] is None or type(o['epochs']) is int,
              pretrained=lambda o: o['pretrained'] is None or type(o['pretrained']) is bool,
              device=lambda o: _text_or_none(o['device']), version=lambda o: _text(o['version']))
@@ -223,7 +225,8 @@ def _ready(model, run, device):
 def _no_faces(run, device):
     "Loaders that take pictures to predict for and have none to train on"
     size = run.arch.size
-    empty = Faces(np.empty((0, size, size), np.uint8), np.empty(0, int), run.vocab, np.empty(0, '<U5'), np.empty(0, '<U5'))
+    words = np.empty(0, '<U5')
+    empty = Faces(np.empty((0, size, size), np.uint8), np.empty(0, int), run.vocab, usage=words, source=words)
     loader = NoFaces(PixelTable(empty, run.arch.channels), bs=256, num_workers=0, after_batch=run.arch.transforms())
     return FaceLoaders(loader, loader, device=device)
 

@@ -68,7 +68,7 @@ def cnn10(channels: int, classes: int, size: int = 48) -> nn.Module:
     body = nn.Sequential(
         nn.Conv2d(channels, 32, 3), nn.ReLU(), nn.Conv2d(32, 32, 3), nn.ReLU(), nn.LeakyReLU(.5),
         nn.BatchNorm2d(32), nn.MaxPool2d(2), nn.Dropout(.1))
-    return with_head(body, channels, size, [(224, .2)], classes)
+    return with_head(body, channels, size, head=[(224, .2)], classes=classes)
 
 def convnet(channels: int, classes: int, size: int = 48, norm: bool = True, one_logit: bool = False) -> nn.Module:
     "Three pairs of convolutions (64, 64, 128), each with batch norm and maxpool, dense 1024 twice: the ConvNet of S5"
@@ -77,7 +77,8 @@ def convnet(channels: int, classes: int, size: int = 48, norm: bool = True, one_
         body += [nn.Conv2d(i, o, 3), nn.ReLU(), nn.Conv2d(o, o, 3), nn.ReLU()]
         body += [*([nn.BatchNorm2d(o)] if norm else []), nn.MaxPool2d(2), nn.Dropout(dropout)]
         i = o
-    net = with_head(nn.Sequential(*body), channels, size, [(1024, .2), (1024, .2)], 1 if one_logit else classes)
+    head, outputs = [(1024, .2), (1024, .2)], 1 if one_logit else classes
+    net = with_head(nn.Sequential(*body), channels, size, head=head, classes=outputs)
     return nn.Sequential(*net, OneLogit()) if one_logit else net
 
 # %% ../nbs/50_scratch.ipynb #one-logit
@@ -98,20 +99,22 @@ def custom_cnn(channels: int, classes: int, linear: bool = False, size: int = 48
         nn.Conv2d(channels, 256, 3), act(), nn.MaxPool2d(2), nn.Dropout(.2),
         nn.Conv2d(256, 128, 2), act(), nn.AvgPool2d(2), nn.Dropout(.2),
         nn.Conv2d(128, 64, 3), act(), nn.AvgPool2d(2), nn.Dropout(.2))
-    flat = with_head(body, channels, size, [], 128)
+    flat = with_head(body, channels, size, head=[], classes=128)
     return nn.Sequential(*flat, nn.ReLU(), nn.BatchNorm1d(128), nn.Linear(128, 64), nn.ReLU(),
                          nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, classes))
 
 CUSTOM_CNN = _arch('custom_cnn', custom_cnn, 'three convolutions, narrowing', cam_layer='0.9')
 
 # %% ../nbs/50_scratch.ipynb #vgg16-scratch
-def vgg16_scratch(channels: int, classes: int, head=((512, .5), (256, .3)), norm: bool = True, size: int = 48) -> nn.Module:
+def vgg16_scratch(channels: int, classes: int, head=((512, .5), (256, .3)), norm: bool = True,
+                  size: int = 48) -> nn.Module:
     "The convolutions of VGG16 with random weights and a dense `head`; S1 and S2's without `norm`"
     layers = list((vgg16_bn if norm else vgg16)(weights=None).features)
     layers[0] = nn.Conv2d(channels, 64, 3, padding=1)
     pools = [i for i, o in enumerate(layers) if isinstance(o, nn.MaxPool2d)]
     cut = pools[3]  # before it the maps are 6x6 for 48x48 input
-    return with_head(nn.Sequential(nn.Sequential(*layers[:cut]), *layers[cut:]), channels, size, head, classes)
+    body = nn.Sequential(nn.Sequential(*layers[:cut]), *layers[cut:])
+    return with_head(body, channels, size, head=head, classes=classes)
 
 VGG16_SCRATCH = _arch(
     'vgg16_scratch', vgg16_scratch, 'thirteen convolutions, random weights', cam_layer='0.0',
@@ -124,7 +127,8 @@ def mini_xception(channels: int, classes: int, plain: bool = False, head: bool =
     stem = nn.Sequential(nn.Conv2d(channels, 32, 3, 2, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU())
     blocks = nn.Sequential(Residual(32, 64, conv), Residual(64, 128, conv))
     dense = [nn.Dropout(.5), nn.Linear(128, 256), nn.ReLU(), nn.Dropout(.3)] if head else []
-    return nn.Sequential(stem, blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), *dense, nn.Linear(256 if head else 128, classes))
+    last = nn.Linear(256 if head else 128, classes)
+    return nn.Sequential(stem, blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), *dense, last)
 
 # %% ../nbs/50_scratch.ipynb #mini-archs
 MINI_XCEPTION = _arch(

@@ -21,8 +21,8 @@ EMOTION_COLORS = dict(
 SPLIT_COLORS = dict(train='tab:blue', valid='tab:orange', test='tab:green')
 METHOD_COLORS = dict(
     GradCAM='tab:blue', GradCAMPlusPlus='tab:cyan', HiResCAM='tab:purple', LayerCAM='tab:pink',
-    ScoreCAM='tab:olive', EigenCAM='tab:brown', AblationCAM='navy', InputGradient='tab:orange',
-    GuidedBackprop='tab:red', Occlusion='tab:green', RandomCAM='tab:gray', Gaussian='silver')
+    ScoreCAM='tab:olive', EigenCAM='tab:brown', AblationCAM='navy', Occlusion='tab:orange',
+    GuidedBackprop='tab:red', InputGradient='tab:green', RandomCAM='tab:gray', Gaussian='tab:gray')
 MEASURED, PUBLISHED, COMPARED = 'tab:blue', 'tab:orange', 'tab:gray'
 
 def class_colors(vocab  # names of classes
@@ -50,6 +50,19 @@ def show_pixels(ax: Axes, pixels: np.ndarray, title: str = ''):
     ax.imshow(pixels, cmap='gray', vmin=0, vmax=255)
     ax.set_title(title, fontsize=8)
 
+def show_arrays(arrays, columns: int, cmap: str, signed: bool = False) -> np.ndarray:
+    "A grid of small pictures, each in its own range, around zero if `signed`; returns the axes"
+    axes = grid(len(arrays), columns, .62, .62)
+    for ax, o in zip(axes.flat, arrays):
+        limit = dict(vmin=-np.abs(o).max(), vmax=np.abs(o).max()) if signed else {}
+        ax.imshow(o, cmap=cmap, **limit)
+    return axes
+
+def overlay(face: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    "RGB (h, w, 3) in 0..1 of uint8 pixels under a map (h, w) in 0..1"
+    face, cover = np.atleast_3d(face)/255, .6*heat[..., None]
+    return (1 - cover)*face + cover*plt.get_cmap('inferno')(heat)[..., :3]
+
 # %% ../nbs/library/02_style.ipynb #intervals
 def plot_intervals(ax: Axes,
                    rows,  # a table with columns `value`, low and high, or {name: (value, low, high)}
@@ -63,7 +76,7 @@ def plot_intervals(ax: Axes,
     middle = rows[value].to_numpy(float)
     around = np.stack([middle - rows['low'], rows['high'] - middle])
     places = np.arange(len(rows)) if places is None else places
-    style = dict(fmt='o', ms=5, capsize=3) | style
+    style = dict(fmt='o', capsize=3) | style
     if upright: return ax.errorbar(places, middle, yerr=around, **style)
     return ax.errorbar(middle, places, xerr=around, **style)
 

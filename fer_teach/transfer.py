@@ -40,7 +40,7 @@ def pretrained_net(channels: int, classes: int, name: str,  # as for `make_body`
     if not last_pool: body = nn.Sequential(body[0][:-1])
     average = [nn.AdaptiveAvgPool2d(1)] if pool and name in torchvision_names() else []
     try:
-        net = with_head(nn.Sequential(body, *average), channels, size, head, classes)
+        net = with_head(nn.Sequential(body, *average), channels, size, head=head, classes=classes)
     except (RuntimeError, AssertionError, ValueError) as problem:
         raise _too_small(name, size, problem) from None
     return nn.Sequential(*net[0], *net[1:])
@@ -126,7 +126,8 @@ def pooled_features(pixels: np.ndarray,  # uint8 (n, h, w) or (n, h, w, 3)
 def _svm_on(body, name, about):
     features = partial(pooled_features, arch=replace(PRETRAINED[body], size=96))
     recipes = {'default': SVMRecipe(), **published_recipes(name)}
-    return Baseline(name, features, f'support vector machine on what {about} sees', StandardScaler, recipes)
+    about = f'support vector machine on what {about} sees'
+    return Baseline(name, features, about, StandardScaler, recipes=recipes)
 
 CNN_SVMS = {o.name: o for o in (
     _svm_on('resnet18', 'svm_resnet18', 'ResNet18'),

@@ -25,7 +25,9 @@ from fastai.torch_core import no_random
 def s5_space(trial, recipe: Recipe) -> Recipe:
     "`recipe` with L2, dense units, dropout and rate from the ranges that S5 searched"
     head = ((trial.suggest_int('units', 32, 512, step=32), trial.suggest_float('dropout', 0, .5)),)
-    return replace(recipe, l2=trial.suggest_float('l2', 1e-5, 1e-2, log=True), lr=trial.suggest_float('lr', 1e-4, 1e-2, log=True), build=recipe.build | dict(head=head))
+    l2 = trial.suggest_float('l2', 1e-5, 1e-2, log=True)
+    lr = trial.suggest_float('lr', 1e-4, 1e-2, log=True)
+    return replace(recipe, l2=l2, lr=lr, build=recipe.build | dict(head=head))
 
 class _Report(Callback):
     "Tell Optuna the validation accuracy of each epoch, and stop when it says so"
@@ -44,7 +46,8 @@ def tune(arch: Arch,
          seed: int = 0, device=None):  # an optuna Study
     "Search settings by Hyperband; `FaceError` without Optuna, or if `file` belongs to another search"
     optuna, recipe = _optuna(), arch.recipe(recipe)
-    study = _study(optuna, file, f'{arch.name} {data_fingerprint(faces)} {recipe.all_epochs} epochs', recipe.all_epochs, seed)
+    about = f'{arch.name} {data_fingerprint(faces)} {recipe.all_epochs} epochs'
+    study = _study(optuna, file, about, epochs=recipe.all_epochs, seed=seed)
     def objective(trial):
         with no_random(seed, reproducible=False):
             learn = emotion_learner(faces, arch, space(trial, recipe), device)
@@ -67,7 +70,9 @@ def _study(optuna, file, about, epochs, seed):
     "The search in `file`, or a new one; a trial that was cut off is counted as failed"
     pruner = optuna.pruners.HyperbandPruner(1, epochs, 3)
     try:
-        study = optuna.create_study(storage=f'sqlite:///{Path(file).resolve()}', study_name='fer_teach', load_if_exists=True, direction='maximize', pruner=pruner)
+        study = optuna.create_study(
+            storage=f'sqlite:///{Path(file).resolve()}', study_name='fer_teach', load_if_exists=True,
+            direction='maximize', pruner=pruner)
     except Exception as problem:
         if 'sqlalchemy' not in type(problem).__module__ and 'optuna' not in type(problem).__module__:
             raise

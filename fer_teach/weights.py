@@ -42,7 +42,7 @@ def torchvision_names() -> list:
     return [o for o in torchvision.models.list_models(module=torchvision.models) if not o.startswith(('vit', 'maxvit'))]
 
 def make_body(name: str,  # a network of torchvision or timm; torchvision's if both have it
-              channels: int = 3,  # 1: the sum of the first convolution's channels, which is what grey in all three would give
+              channels: int = 3,  # 1: the sum over the first convolution's channels, as for grey in all three
               pool: bool = True,  # average timm's maps? torchvision's are left as they are
               weights: dict | None = None,  # `pretrained_weights(name)`; random ones by default
              ) -> nn.Module:
@@ -88,11 +88,13 @@ def pretrained_weights(name: str) -> tuple:  # (file, dict(state_dict=...) or di
         weights = torchvision.models.get_model_weights(name).DEFAULT
         file = _checkpoints()/Path(urlsplit(weights.url).path).name
         with _fetching(name, file):
-            return file, dict(state_dict=weights.get_state_dict(progress=True, check_hash=True, map_location='cpu', weights_only=True))
+            state = weights.get_state_dict(progress=True, check_hash=True, map_location='cpu', weights_only=True)
+        return file, dict(state_dict=state)
     source = timm.get_pretrained_cfg(name)
     if source is None or not source.hf_hub_id:
         raise FaceError(f'timm has no pretrained weights for {name}: start from random ones with pretrained=False (--no-pretrained)')
-    file, inside = _checkpoints()/f'{source.hf_hub_id.split("/")[-1]}.safetensors', source.hf_hub_filename or 'model.safetensors'
+    file = _checkpoints()/f'{source.hf_hub_id.split("/")[-1]}.safetensors'
+    inside = source.hf_hub_filename or 'model.safetensors'
     cached = file if file.exists() else try_to_load_from_cache(source.hf_hub_id, inside)
     with _fetching(name, file):
         if not isinstance(cached, str | Path):
