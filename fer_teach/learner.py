@@ -301,7 +301,7 @@ def plot_curves(self: Learner, ax=None):
     ax.plot(epochs, rows[:, 0], label='training loss', marker='.', color=SPLIT_COLORS['train'])
     ax.plot(epochs, rows[:, 1], label='validation loss', marker='.', color=SPLIT_COLORS['valid'])
     ax.plot(epochs, rows[:, 2], label='validation accuracy', marker='.', color='tab:green', ls='--')
-    ax.set(xlabel='epoch', ylim=(0, None), title=f'{self.arch.name}, {len(self.vocab)} classes')
+    ax.set(xlabel='epoch', ylabel='loss, or accuracy (dashed)', ylim=(0, None), title=f'{self.arch.name}, {len(self.vocab)} classes')
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend(fontsize=8)
     return ax
