@@ -72,7 +72,7 @@ def _cleaned(cell: dict, links) -> dict | None:
     if not source: return None
     if cell['cell_type'] != 'code': return _text_cell(cell['id'], _local(source, links), metadata)
     directives = re.findall(r'^#\|\s*(.+)', source_of(cell), re.M)
-    if 'hide' in directives: metadata['jupyter'] = dict(source_hidden=True)
+    if 'hide' in directives: metadata['jupyter'] = dict(source_hidden=True, outputs_hidden=True)
     if 'eval: false' in directives: metadata['tags'] = ['skip-execution', 'raises-exception']
     return _code_cell(cell['id'], source, metadata)
 

@@ -171,6 +171,19 @@ def test_stored_outputs_tell_the_same(half_done):
     assert fer_teach('course', file.parent, '--status').splitlines()[1].split() == ['14_audit', 'yes', '1', '1', str(len(expected) - 2)]
 
 
+def test_command_says_what_to_type_next(tmp_path):
+    said = fer_teach('course', tmp_path/'my lessons', '--chapter', 14).splitlines()
+    assert said[-1].startswith('Begin with the map: ') and said[-1].endswith(f"jupyter lab '{tmp_path}/my lessons/index.ipynb'")
+    assert 'Begin' not in fer_teach('course', tmp_path/'graded', '--nbgrader', '--chapter', 14)
+
+
+def test_hidden_cells_show_neither_source_nor_output():
+    "Or a student sees tables of epochs that belong to nothing"
+    cells = {o['id']: o for o in make_copy('24_learner')['cells']}
+    hidden = [o['id'] for o in cells_of('24_learner') if re.search(r'^#\| hide$', source_of(o), re.M) and o['id'] in cells]
+    assert hidden and all(cells[o]['metadata']['jupyter'] == dict(source_hidden=True, outputs_hidden=True) for o in hidden)
+
+
 def test_work_is_kept(half_done):
     file, _ = half_done
     mine = file.read_text()
