@@ -82,7 +82,7 @@ def test_modules_tell_no_answer(secrets):
 @pytest.mark.parametrize('chapter', CHAPTERS)
 def test_student_copy_has_the_chapter(chapter):
     "Every cell of code up to the first stub is that of the chapter, after a first cell that looks for what they import"
-    def code(cells): return [re.sub(r'^#\|.*\n?', '', source_of(o), flags=re.M).strip() for o in cells if o['cell_type'] == 'code' and (mark_of(o) or ('',))[0] != 'wrong']
+    def code(cells): return [re.sub(r'^(#\||# Run this too).*\n?', '', source_of(o), flags=re.M).strip() for o in cells if o['cell_type'] == 'code' and (mark_of(o) or ('',))[0] != 'wrong']
     source, copy = cells_of(chapter), make_copy(chapter, beside=tuple(CHAPTERS))['cells']
     first = next((i for i, o in enumerate(source) if (mark_of(o) or ('',))[0] == 'stub'), len(source))
     told = [o for o in code(source[:first]) if o]
@@ -182,6 +182,7 @@ def test_hidden_cells_show_neither_source_nor_output():
     cells = {o['id']: o for o in make_copy('24_learner')['cells']}
     hidden = [o['id'] for o in cells_of('24_learner') if re.search(r'^#\| hide$', source_of(o), re.M) and o['id'] in cells]
     assert hidden and all(cells[o]['metadata']['jupyter'] == dict(source_hidden=True, outputs_hidden=True) for o in hidden)
+    assert all(cells[o]['source'][0].startswith('# Run this too') for o in hidden)  # the line that an editor shows
 
 
 def test_work_is_kept(half_done):
