@@ -88,6 +88,8 @@ class FaceLearner(Learner):
 
     def _do_fit(self):
         self.result = self.valid_result = None  # they were of the network before
+        bar = getattr(getattr(self, 'progress', None), 'mbar', None)
+        if bar: bar.update(0)  # a bar that begins at a later epoch knows no start
         try:
             for self.epoch in range(self.first_epoch, self.n_epoch):
                 self._with_events(self._do_epoch, 'epoch', CancelEpochException)
