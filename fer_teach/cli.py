@@ -343,6 +343,15 @@ def _course(folder: Annotated[str, 'DIR'],  # where the copies are or go to
     done = write_course(folder, chapter, kind, force)
     for file, what in done.items(): _say(f'{folder}/{file}: {what}')
     if 'kept, since it was changed' in done.values(): _say('--force replaces what was changed')
+    if not nbgrader: _say(_next_step(folder))
+
+def _next_step(folder):
+    "What to type to open the map of a course"
+    from importlib.util import find_spec
+    from pathlib import Path
+    from shlex import quote
+    first = '' if find_spec('jupyterlab') else 'pip install jupyterlab, then '
+    return f'Begin with the map: {first}jupyter lab {quote(str(Path(folder)/"index.ipynb"))}'
 
 def _say_status(folder, run, as_json):
     from json import dumps

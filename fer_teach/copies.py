@@ -61,6 +61,8 @@ def _graded(grade_id, **facts):
     return dict(schema_version=3, grade_id=grade_id) | plain | facts
 
 # %% ../nbs/library/98b_copies.ipynb #cleaned
+_FOLDED = '# Run this too. It is no part of the lesson, so it is folded.'
+
 def _without_directives(text): return re.sub(r'^#\|.*\n?', '', text, flags=re.M).strip('\n')
 def _plain_source(cell):
     text = source_of(cell)
@@ -72,7 +74,9 @@ def _cleaned(cell: dict, links) -> dict | None:
     if not source: return None
     if cell['cell_type'] != 'code': return _text_cell(cell['id'], _local(source, links), metadata)
     directives = re.findall(r'^#\|\s*(.+)', source_of(cell), re.M)
-    if 'hide' in directives: metadata['jupyter'] = dict(source_hidden=True)
+    if 'hide' in directives:
+        metadata['jupyter'] = dict(source_hidden=True, outputs_hidden=True)
+        source = f'{_FOLDED}\n{source}'
     if 'eval: false' in directives: metadata['tags'] = ['skip-execution', 'raises-exception']
     return _code_cell(cell['id'], source, metadata)
 

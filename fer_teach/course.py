@@ -225,4 +225,13 @@ def ready(version: str,  # of fer_teach, that wrote the copy
     if version != __version__:
         print(f'This copy is of fer_teach {version}, and {__version__} is installed: checks may differ. '
               'fer_teach course writes a new copy.')
-    print(f'Ready: Python {sys.version.split()[0]}, fer_teach {__version__}.')
+    _show(_Ready(f'Ready: Python {sys.version.split()[0]}, fer_teach {__version__}.'))
+
+@dataclass(frozen=True)
+class _Ready:
+    "A sentence; on a page also the style of the tables of epochs that follow, which are white on white in a dark theme"
+    message: str
+    def __repr__(self): return self.message
+    def _repr_html_(self):
+        style = 'body table.fastprogress tr { background: transparent !important }'
+        return f'<style>{style}</style><span>{escape(self.message)}</span>'

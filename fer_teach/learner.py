@@ -88,6 +88,8 @@ class FaceLearner(Learner):
 
     def _do_fit(self):
         self.result = self.valid_result = None  # they were of the network before
+        bar = getattr(getattr(self, 'progress', None), 'mbar', None)
+        if bar: bar.update(0)  # a bar that begins at a later epoch knows no start
         try:
             for self.epoch in range(self.first_epoch, self.n_epoch):
                 self._with_events(self._do_epoch, 'epoch', CancelEpochException)
@@ -301,7 +303,7 @@ def plot_curves(self: Learner, ax=None):
     ax.plot(epochs, rows[:, 0], label='training loss', marker='.', color=SPLIT_COLORS['train'])
     ax.plot(epochs, rows[:, 1], label='validation loss', marker='.', color=SPLIT_COLORS['valid'])
     ax.plot(epochs, rows[:, 2], label='validation accuracy', marker='.', color='tab:green', ls='--')
-    ax.set(xlabel='epoch', ylim=(0, None), title=f'{self.arch.name}, {len(self.vocab)} classes')
+    ax.set(xlabel='epoch', ylabel='loss, or accuracy (dashed)', ylim=(0, None), title=f'{self.arch.name}, {len(self.vocab)} classes')
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend(fontsize=8)
     return ax

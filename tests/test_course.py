@@ -82,7 +82,7 @@ def test_modules_tell_no_answer(secrets):
 @pytest.mark.parametrize('chapter', CHAPTERS)
 def test_student_copy_has_the_chapter(chapter):
     "Every cell of code up to the first stub is that of the chapter, after a first cell that looks for what they import"
-    def code(cells): return [re.sub(r'^#\|.*\n?', '', source_of(o), flags=re.M).strip() for o in cells if o['cell_type'] == 'code' and (mark_of(o) or ('',))[0] != 'wrong']
+    def code(cells): return [re.sub(r'^(#\||# Run this too).*\n?', '', source_of(o), flags=re.M).strip() for o in cells if o['cell_type'] == 'code' and (mark_of(o) or ('',))[0] != 'wrong']
     source, copy = cells_of(chapter), make_copy(chapter, beside=tuple(CHAPTERS))['cells']
     first = next((i for i, o in enumerate(source) if (mark_of(o) or ('',))[0] == 'stub'), len(source))
     told = [o for o in code(source[:first]) if o]
@@ -169,6 +169,20 @@ def test_stored_outputs_tell_the_same(half_done):
     boxes = [o['data']['text/html'] for cell in notebook.cells for o in cell.get('outputs', []) if 'role="status"' in str(o)]
     assert len(boxes) == len(expected)
     assert fer_teach('course', file.parent, '--status').splitlines()[1].split() == ['14_audit', 'yes', '1', '1', str(len(expected) - 2)]
+
+
+def test_command_says_what_to_type_next(tmp_path):
+    said = fer_teach('course', tmp_path/'my lessons', '--chapter', 14).splitlines()
+    assert said[-1].startswith('Begin with the map: ') and said[-1].endswith(f"jupyter lab '{tmp_path}/my lessons/index.ipynb'")
+    assert 'Begin' not in fer_teach('course', tmp_path/'graded', '--nbgrader', '--chapter', 14)
+
+
+def test_hidden_cells_show_neither_source_nor_output():
+    "Or a student sees tables of epochs that belong to nothing"
+    cells = {o['id']: o for o in make_copy('24_learner')['cells']}
+    hidden = [o['id'] for o in cells_of('24_learner') if re.search(r'^#\| hide$', source_of(o), re.M) and o['id'] in cells]
+    assert hidden and all(cells[o]['metadata']['jupyter'] == dict(source_hidden=True, outputs_hidden=True) for o in hidden)
+    assert all(cells[o]['source'][0].startswith('# Run this too') for o in hidden)  # the line that an editor shows
 
 
 def test_work_is_kept(half_done):

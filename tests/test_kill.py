@@ -4,6 +4,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 WRITE_HALF = ("import os, signal, sys; from fer_teach.core import write_folder\n"
               "def half(folder): (folder/'model.json').write_text('new'); os.kill(os.getpid(), signal.SIGKILL)\n"
               "write_folder('run', half, force=True)")
@@ -46,3 +48,25 @@ def test_killed_while_training_goes_on(tmp_path):
         assert done.returncode == 0, done.stdout
     assert (tmp_path/'killed'/'model.safetensors').read_bytes() == (tmp_path/'whole'/'model.safetensors').read_bytes()
     assert sorted(o.name for o in tmp_path.iterdir()) == ['killed', 'whole']
+
+
+def test_goes_on_under_a_progress_bar(tmp_path, monkeypatch):
+    "Where somebody watches, in a terminal or a notebook, the bar of the epochs begins later than at none"
+    from fastai.callback.core import Callback
+    from fer_teach import drawn_faces
+    from fer_teach.callbacks import Checkpoint
+    from fer_teach.learner import emotion_learner, fit_recipe, train
+    from fer_teach.recipes import Arch, Recipe
+    from torch import nn
+
+    class PowerCut(Callback):
+        order = Checkpoint.order + 1
+        def after_epoch(self): raise KeyboardInterrupt
+
+    monkeypatch.setattr('fer_teach.learner.has_bars', lambda: True)
+    faces, kept = drawn_faces(700, difficulty='easy'), tmp_path/'kept.safetensors'
+    linear = Arch('linear', lambda channels, classes: nn.Sequential(nn.Flatten(), nn.Linear(48*48, classes)), recipes=dict(default=Recipe(epochs=3)))
+    cut = emotion_learner(faces, linear, linear.recipe('default'))
+    cut.add_cb(PowerCut())
+    with pytest.raises(KeyboardInterrupt): fit_recipe(cut, Checkpoint(kept))
+    assert len(train(faces, linear, checkpoint=kept, resume=True).history) == 3  # and the first was kept

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
+import nbformat
 import pytest
 from conftest import lines_of
 from tests.pages import ROOT, chromium_with, load_site_tool, new_page, served
@@ -291,7 +292,22 @@ def test_glossary_has_the_sentence_that_defines(site_tool):
 
 def test_teachers_page_counts_the_chapters(built):
     page = (built/'teachers.html').read_text()
-    assert '<!-- chapters -->' not in page and re.search(r'href="evaluation.html"[^\n]*16 Is it any good', page)
+    assert re.search(r'href="evaluation.html"[^\n]*16 Is it any good', page)
+
+
+def test_every_chapter_was_measured(site_tool):
+    "`python benchmarks/running.py` does it"
+    rows = [o.split(',') for o in (ROOT/'nbs/running.csv').read_text().splitlines()[1:]]
+    assert [o[0] for o in rows] == [o.stem for o in site_tool.chapters()]
+    assert all(int(o) > 0 for row in rows for o in row[1:3])
+
+
+def test_reading_is_counted_without_exercises_and_hidden_code(site_tool):
+    def cell(kind, source): return dict(cell_type=kind, id='a', metadata={}, source=source) | (dict(outputs=[], execution_count=None) if kind == 'code' else {})
+    def minutes(*cells): return site_tool.minutes.reading_minutes(nbformat.from_dict(dict(cells=cells)))
+    told = cell('markdown', 'word '*1000), cell('code', '#| export\n' + 'x = 1\n\n'*100)
+    beside = cell('code', '#| hide\n' + 'x = 1\n'*900), cell('markdown', '<!-- hints a -->\n' + 'word '*900), cell('code', '#| exercise stub a\n' + 'x = 1\n'*900)
+    assert minutes(*told) == minutes(*told, *beside) == 20
 
 
 def test_equations_need_no_network(site_tool):
