@@ -26,7 +26,7 @@ class Recipe:
     "Everything about training"
     epochs: int = 12
     lr: float = 1e-2  # the highest learning rate
-    schedule: str = 'one_cycle'  # or 'constant'
+    schedule: str = 'one_cycle'  # of the learning rate, or 'constant'; `fit_recipe` follows it
     batch_size: int = 64
     weight_decay: float = .01
     optimizer: str = 'adamw'  # or 'muon'

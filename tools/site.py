@@ -74,8 +74,8 @@ class NameExports(Processor):
     def begin(self):
         module, cells = exported(Path(self.nb.path_)), []
         for cell in self.nb.cells:
-            if 'echo:' in cell.directives_: cell.directives_.pop('exporti', None)  # not public, and to be read
-            if {'export', 'exports', 'echo:'} & set(cell.directives_):
+            if 'echo' in cell.directives_: cell.directives_.pop('exporti', None)  # not public, and to be read
+            if {'export', 'exports', 'echo'} & set(cell.directives_):
                 nodes = [node for node in ast.parse(cell.source).body if not isinstance(node, (ast.Import, ast.ImportFrom))]
                 names = [name for node in nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef)) for name in L(patch_name(node))]
                 public = [name for name in names if name in symbols(module)]
