@@ -1,16 +1,21 @@
 """What does `detect_emotions` cost, beside the bare network, and how many photographs does it see in a minute?
 
-`python benchmarks/detect.py [--faces 1000] [--pictures 100] [--rounds 5] [--threads 2]`. No data is needed: faces and scenes are drawn.
+`python benchmarks/detect.py [--faces 1000] [--photographs 200] [--data fer2013.zip] [--others PYTHON] [--rounds 5] [--threads 2]`
 
 - table: cropped faces of 48 pixels through `detect_emotions`; bare: the same network on the same faces as tensors, in batches of 256,
-  with the same views, without `Faces`, table or threads. They take turns, and the ratio is that of the medians, by the clock and by
-  the process's own time; where others use the machine, look at the latter.
-- photographs: JPEGs of 1280 x 960 with three faces each, from files to the table.
-- beside them the packages fer and deepface, where they are installed, on the same photographs.
+  with the same views, without `Faces`, table or threads. They take turns, and the ratio is that of the medians.
+- photographs: JPEGs of 640 x 480 with one to three faces of 48 to 160 pixels, pasted into pictures without people; drawn faces, or those
+  of `--data`. They are written into a temporary folder, and read by `detect_emotions` and by `fer_teach predict --csv`.
+- the packages fer and deepface on the same photographs, one after the other and warm, as their own pages show it. `--others` is the
+  Python of an environment of their own, made by: pip install fer deepface tf-keras tensorflow-cpu. What is not there is left out.
+
+All is said twice: by the clock, and by the processor's time of all threads and processes. Where others use the machine, look at the latter.
 """
 import argparse
-import importlib.util
+import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -19,13 +24,35 @@ import numpy as np
 import torch
 from PIL import Image
 
+from detector import backgrounds
 from fer_teach.detect import detect_emotions
 from fer_teach.drawn import drawn_faces
 from fer_teach.learner import views
+from fer_teach.readers import read_faces
 from fer_teach.runs import load_emotions
 
+OTHERS = dict(  # imports, and what finds the faces of a file and names their expressions
+    fer="""import cv2; from fer.fer import FER; own = FER()
+def look(file): return own.detect_emotions(cv2.imread(file))""",
+    deepface="""from deepface import DeepFace
+def look(file): return DeepFace.analyze(file, actions=['emotion'], enforce_detection=False, silent=True)""",
+    deepface_faces_alone="""from deepface import DeepFace
+def look(file): return [o for o in DeepFace.extract_faces(file, enforce_detection=False) if o['confidence']]""")
+MEASURE = """
+import json, sys, time
+from pathlib import Path
+files = sorted(map(str, Path(sys.argv[1]).iterdir()))
+look(files[0])
+start = time.perf_counter(), time.process_time()
+faces = sum(len(look(o)) for o in files)
+print(json.dumps([time.perf_counter() - start[0], time.process_time() - start[1], faces]))
+"""
 
-def clocks(): return np.array([time.perf_counter(), time.process_time()])
+
+def clocks():
+    "Seconds of the clock, and of the processor with all processes that ended"
+    own = os.times()
+    return np.array([own.elapsed, own.user + own.system + own.children_user + own.children_system])
 
 
 def timed(function):
@@ -55,50 +82,74 @@ def against_the_network(n, rounds):
     print(f'ratio: {wall:.2f} by the clock, {own:.2f} by the processor', flush=True)
 
 
-def write_photographs(folder, n):
-    faces, rng = drawn_faces(70, difficulty='easy', size=240).pixels, np.random.default_rng(0)
-    for i in range(n):
-        picture = np.uint8(np.clip(rng.normal(128, 8, (960, 1280)), 0, 255))
-        for j in range(3): picture[200 + 100*j:440 + 100*j, 100 + 380*j:340 + 380*j] = faces[rng.integers(len(faces))]
-        Image.fromarray(picture).convert('RGB').save(folder/f'{i}.jpg', quality=90)
+def photograph(faces, rng):
+    "640 x 480 pixels with one to three of `faces` side by side"
+    picture = Image.fromarray(backgrounds()[rng.integers(len(backgrounds()))])
+    for left in range(0, 213*rng.integers(1, 4), 213):
+        side = int(rng.integers(48, 161))
+        face = Image.fromarray(faces[rng.integers(len(faces))]).convert('RGB').resize((side, side), Image.Resampling.BICUBIC)
+        picture.paste(face, (left + int(rng.integers(213 - side)), int(rng.integers(480 - side))))
+    return picture
 
 
-def by_fer(files):
-    import cv2
-    from fer.fer import FER
-    detector = FER()
-    return lambda: [detector.detect_emotions(cv2.imread(str(o))) for o in files]
+def write_photographs(folder, n, data):
+    rng = np.random.default_rng(0)
+    faces = read_faces(data).split('valid').pixels if data else drawn_faces(70, difficulty='easy', size=160).pixels
+    for i in range(n): photograph(faces, rng).save(f'{folder}/{i:04}.jpg', quality=90)
 
 
-def by_deepface(files):
-    from deepface import DeepFace
-    return lambda: [DeepFace.analyze(str(o), actions=['emotion'], enforce_detection=False, silent=True) for o in files]
+def by_command(folder, threads):
+    table = Path(f'{folder}.csv')
+    with table.open('wb') as file:
+        command = [sys.executable, '-m', 'fer_teach', 'predict', folder, '--csv']
+        subprocess.run(command, stdout=file, check=True, env=os.environ | dict(OMP_NUM_THREADS=str(threads)))
+    table.unlink()
 
 
-def photographs(n):
-    with tempfile.TemporaryDirectory() as folder:
-        write_photographs(Path(folder), n)
-        files = sorted(Path(folder).iterdir())
-        contestants = dict(fer_teach=lambda: detect_emotions(files, load_emotions()))
-        for name, make in (('fer', by_fer), ('deepface', by_deepface)):
-            if importlib.util.find_spec(name): contestants[name] = make(files)
-            else: print(f'{name} is not installed')
-        for name, run in contestants.items():
-            wall, own = timed(run)
-            print(f'{n} photographs, {name}: {wall:.1f} s, {own:.1f} s of the processor; '
-                  f'1,000 would take {1000*wall/n:.0f} s, {1000*own/n:.0f} of the processor', flush=True)
+def say(name, n, seconds, faces=None):
+    wall, own = seconds
+    found = '' if faces is None else f'{faces} faces, '
+    print(f'{n} photographs, {name}: {found}{wall:.1f} s, {own:.1f} s of the processor; '
+          f'1,000 would take {1000*wall/n:.0f} s, {1000*own/n:.0f} of the processor', flush=True)
+
+
+def by_another(name, python, folder, n, threads):
+    limits = dict.fromkeys(('OMP_NUM_THREADS', 'TF_NUM_INTRAOP_THREADS', 'TF_NUM_INTEROP_THREADS', 'OPENCV_FOR_THREADS_NUM'), str(threads))
+    done = subprocess.run([python, '-c', OTHERS[name] + MEASURE, folder], capture_output=True, text=True, env=os.environ | limits)
+    if done.returncode:
+        why = [o for o in done.stderr.splitlines() if o.strip()][-1]
+        return print(f'{name} was left out ({why[:200]}): pip install fer deepface tf-keras tensorflow-cpu, '
+                     'in an environment whose Python is given by --others', flush=True)
+    *seconds, faces = json.loads(done.stdout.splitlines()[-1])
+    say(name, n, seconds, faces)
+
+
+def photographs(n, data, python, threads):
+    learn = load_emotions()
+    with tempfile.TemporaryDirectory() as root:
+        folder = f'{root}/photographs'
+        Path(folder).mkdir()
+        write_photographs(folder, n, data)
+        tables = []
+        seconds = timed(lambda: tables.append(detect_emotions(folder, learn)))
+        say('detect_emotions', n, seconds, tables[0].face.notna().sum())
+        say('fer_teach predict --csv, with its start', n, timed(lambda: by_command(folder, threads)))
+        for name in OTHERS: by_another(name, python, folder, n, threads)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--faces', type=int, default=1000)
-    parser.add_argument('--pictures', type=int, default=100)
+    parser.add_argument('--photographs', type=int, default=200)
+    parser.add_argument('--data', help="FER2013's archive or table, whose faces are pasted; drawn ones by default")
+    parser.add_argument('--others', default=sys.executable, metavar='PYTHON', help='of the environment with fer and deepface')
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--threads', type=int, default=len(os.sched_getaffinity(0)))
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    print(f'{args.threads} threads', flush=True)
     against_the_network(args.faces, args.rounds)
-    photographs(args.pictures)
+    photographs(args.photographs, args.data, args.others, args.threads)
 
 
 if __name__ == '__main__': main()

@@ -7,6 +7,9 @@ in memory, into pictures of 640 x 480, at several sizes, turns and lights; drawn
 is near its own (a quarter of its side) and their sides differ by less than a factor of 1.6. False alarms are counted on pictures
 without people: those of scikit-image and scikit-learn, their quarters, and noise with the spectrum of photographs.
 
+`upright` are those of FER2013's faces that look into the camera, chosen without a detector: dlib's landmarks (extra `landmarks`), fitted
+to the whole crop, are the same in its mirror image, the eyes are level and the nose is between them.
+
 - fer_teach: `face_boxes`, the cascade of three networks that comes along.
 - cascade: scikit-image's local binary patterns, which fer_teach had before.
 - dlib: the frontal detector of dlib-bin (extra `landmarks`).
@@ -66,6 +69,23 @@ CONTESTANTS = dict(fer_teach=by_fer_teach, cascade=by_cascade, dlib=by_dlib)
 
 # --- pictures
 
+MIRRORED = np.r_[16:-1:-1, 26:16:-1, 27:31, 35:30:-1, 45:41:-1, 47, 46, 39:35:-1, 41, 40, 54:47:-1, 59:54:-1, 64:59:-1, 67:64:-1]  # of the 68
+
+
+def is_upright(pixels):
+    "Which of uint8 faces (n, h, w) look straight ahead, and can be seen so well that their landmarks are sure"
+    from fer_teach.baselines import find_landmarks
+    points, mirrored = find_landmarks(pixels), find_landmarks(np.ascontiguousarray(pixels[..., ::-1]))[:, MIRRORED]
+    mirrored[..., 0] = 1 - mirrored[..., 0]
+    unsure = np.linalg.norm(points - mirrored, axis=2)[:, 17:].mean(1)  # in sides of the crop, without the jaw
+    points = (points + mirrored)/2
+    left, right = points[:, 36:42].mean(1), points[:, 42:48].mean(1)
+    apart = np.linalg.norm(right - left, axis=1)
+    slope = np.degrees(np.arctan2(*(right - left).T[::-1]))
+    nose = ((points[:, 30] - (left + right)/2)*(right - left)).sum(1)/apart**2  # 0 between the eyes, .5 below one of them
+    return (unsure < .015) & (abs(slope) < 15) & (abs(nose) < .2)
+
+
 @cache
 def empty_pictures():
     from skimage import data
@@ -109,9 +129,9 @@ def tight(face):
     return Image.fromarray(face).convert('RGB').resize((200, 200), Image.Resampling.BICUBIC), (100, 100)
 
 
-def conditions(fer, drawn):
+def conditions(sets):
     "(name, side, faces, picture of one face)"
-    for name, faces in (('FER2013', fer), ('drawn', drawn)):
+    for name, faces in sets.items():
         for side in SIZES: yield f'{name} {side} pixels', side, faces, lambda o, rng, side=side: pasted(o, side, 0, None, rng)
         for turn in TURNS: yield f'{name} turned {turn}', 100, faces, lambda o, rng, turn=turn: pasted(o, 100, turn, None, rng)
         for light in LIGHTS: yield f'{name} {light}', 100, faces, lambda o, rng, light=light: pasted(o, 100, 0, light, rng)
@@ -136,17 +156,17 @@ def measured(detect, faces, side, make):
     return found, others, seconds
 
 
-def rows(name, fer, drawn, only):
+def rows(name, sets, only):
     detect = CONTESTANTS[name]
-    for condition, side, faces, make in conditions(fer, drawn):
+    for condition, side, faces, make in conditions(sets):
         if only not in condition: continue
         found, others, seconds = measured(detect, faces, side, make)
         low, high = binomtest(found, len(faces)).proportion_ci(method='wilson')
         yield dict(detector=name, pictures=condition, n=len(faces), found=found/len(faces), low=low, high=high,
                    false_alarms=others, milliseconds=1000*seconds/len(faces))
     pictures, start = list(without_faces()), time.process_time()
-    alarms = sum(len(detect(o)) for o in pictures)
-    yield dict(detector=name, pictures='without a face', n=len(pictures), false_alarms=alarms,
+    alarms = [len(detect(o)) for o in pictures]
+    yield dict(detector=name, pictures='without a face', n=len(pictures), false_alarms=sum(alarms), with_alarm=np.count_nonzero(alarms),
                milliseconds=1000*(time.process_time() - start)/len(pictures))
 
 
@@ -162,12 +182,12 @@ def main():
     from fer_teach.readers import read_faces
     torch.set_num_threads(1)
     valid = read_faces(args.data).split('valid').pixels
-    fer = valid[np.random.default_rng(0).choice(len(valid), args.faces, replace=False)].copy()
-    del valid
-    drawn = drawn_faces(max(70, args.faces), 0, size=160).pixels[:args.faces]
+    valid = valid[np.random.default_rng(0).permutation(len(valid))[:4*args.faces]]
+    sets = dict(FER2013=valid[:args.faces], upright=valid[is_upright(valid)][:args.faces],
+                drawn=drawn_faces(max(70, args.faces), 0, size=160).pixels[:args.faces])
     table = []
     for name in args.contestants:
-        for row in rows(name, fer, drawn, args.only):
+        for row in rows(name, sets, args.only):
             table.append(row)
             print(row, flush=True)
             if args.out: pd.DataFrame(table).to_csv(args.out, index=False, float_format='%.3f')

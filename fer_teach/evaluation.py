@@ -225,7 +225,8 @@ def evaluate(model,  # has probabilities(faces) and vocab; or an array (n, k), a
     names, probabilities, predictions = _answers(model, part)
     places = _places(faces, names, getattr(model, 'groups', {}))
     if places.max() < 0:
-        raise FaceError(f'the model answers {", ".join(names)} and the faces are labelled {", ".join(faces.vocab)}: they share no class')
+        raise FaceError(f'the model answers {", ".join(names)} and the faces are labelled {", ".join(faces.vocab)}: '
+                        'they share no class; give faces of its classes')
     clean = ~faces.copied_from('train')[chosen] if len(train) and split not in ('train', 'all') else None
     if split != 'train': clean = _without_seen(model, part, clean)
     known = places[(part if split == 'all' or not len(train) else train).labels]

@@ -238,7 +238,7 @@ def show(self: Explanation,
 def show_one(self: Explanation, i: int, ax, labelled: bool = True):
     "Face `i` under its map, on `ax`"
     best = self.probabilities[i].argmax()
-    wrong = labelled and self.faces.labels[i] != best
+    wrong = labelled and 0 <= self.faces.labels[i] != best  # a picture may have no label
     ax.imshow(overlay(self.faces.pixels[i], self.maps[i]))
     title = f'{self.vocab[best]} {self.probabilities[i, best]:.0%}'
     if wrong: title += f'\nlabel: {self.vocab[self.faces.labels[i]]}'

@@ -215,9 +215,14 @@ def _split_in(name):
 
 def _class_in(path, name, label):
     if label: return _found_in(label, name, 'class', path)
-    folder, _ = place_of(name)
+    folder, above = place_of(name)[0], name.split('/')[-3:-2]
     if folder is None:
-        raise FaceError(f'{path}: {name} lies in no class folder; put it into one, such as happy/')
+        raise FaceError(f'{path}: {name} lies in no class folder; put it into one, such as happy/, '
+                        'or read it in Python with label=, a pattern for the class in its name')
+    if above and _emotion_or_none(above[0]) and not _emotion_or_none(folder):
+        raise FaceError(f'{path}: {name} lies in the folder {folder} of {above[0]}; '
+                        f'if {above[0]} is the class and {folder} a person, read it in Python with '
+                        r"label='([^/]+)/[^/]+/[^/]+$' and person='([^/]+)/[^/]+$'")
     return folder
 
 # %% ../nbs/library/13_readers.ipynb #labels

@@ -92,6 +92,10 @@ def test_folders_of_persons(tmp_path):
     assert faces.vocab == ('happy', 'sad')
     persons = np.array([o.split('/')[1] for o in faces.source])
     for person in np.unique(persons): assert len(set(faces.usage[persons == person])) == 1
+    with pytest.raises(FaceError, match='happy is the class and p0 a person') as told: read_faces(tmp_path)  # persons are no classes
+    label, person = re.findall("='(.*?)'", str(told.value))
+    advised = read_faces(tmp_path, label=label, person=person)
+    assert (advised.labels == faces.labels).all() and (advised.usage == faces.usage).all()
 
 
 def test_arrays():

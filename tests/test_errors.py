@@ -69,7 +69,7 @@ def test_no_images(here):
 
 def test_folders_that_are_no_emotion(here):
     with pytest.raises(FaceError, match="unknown class 'hapy': did you mean happy"): read_faces(tree(here/'typo', {'hapy/a.png': picture(), 'sad/b.png': picture()}))
-    with pytest.raises(FaceError, match='lies in no class folder'): read_faces(tree(here/'flat', {'a.png': picture()}))
+    with pytest.raises(FaceError, match='lies in no class folder; put it into one, such as happy/, or read it in Python with label='): read_faces(tree(here/'flat', {'a.png': picture()}))
 
 
 def test_broken_pictures(here):

@@ -78,6 +78,7 @@ def test_python_command_app_and_explanation_agree(tmp_path, capsys):
     seen, explained = look(learn, file), learn.explain(file)
     assert row['emotion'] == name == explained.classes[0]
     expected = [*told.values()]
+    assert explained.show()[0, 0].get_title() == f'{name} {max(expected):.0%}'  # and no label, for there is none
     for found in ([row[o] for o in learn.vocab], seen['probabilities'][0], explained.probabilities[0]):
         assert np.abs(np.array(found) - expected).max() < 1e-5
 

@@ -205,7 +205,7 @@ def test_other_classes_elsewhere():
     for words in ('not judged', f'{(~kept).sum()} contempt', 'neutral, which is always wrong here', 'choosing among sad, happy, angry only'):
         assert words in repr(result), words
     assert result.summary()['left_out'] and result.summary()['shared']['accuracy'] == result.shared.accuracy
-    with pytest.raises(FaceError, match='they share no class'): evaluate(answers.set_axis(list('abcd'), axis=1), faces)
+    with pytest.raises(FaceError, match='they share no class; give faces of its classes'): evaluate(answers.set_axis(list('abcd'), axis=1), faces)
 
 
 def test_order_and_groups_do_not_matter():
