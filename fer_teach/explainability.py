@@ -323,7 +323,7 @@ def show_filters(learn: Learner, columns: int = 16):
     "The weights of the first convolution, one little picture per filter; returns the axes"
     first = next((o for o in learn.model.modules() if isinstance(o, nn.Conv2d)), None)
     if first is None: raise FaceError(f'{learn.arch.name} has no convolution, so there are no filters to show')
-    return _pictures(first.weight.detach().cpu().numpy().mean(1), columns, 'RdBu', True)
+    return _pictures(first.weight.detach().cpu().numpy().mean(1), columns, 'RdBu_r', True)
 
 def _pictures(arrays, columns, cmap, signed=False):
     "A grid of small pictures, each in its own range, around zero if `signed`; returns the axes"
