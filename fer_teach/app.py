@@ -53,7 +53,7 @@ def drawn_video(emotions=('neutral', 'happy', 'neutral', 'surprise', 'neutral', 
 
 # %% ../nbs/97_app.ipynb #page
 _NOTICE = ('Before the camera opens. Such a model names the label that people would most likely give to a picture of a face. It does not know what '
-           'anybody feels: a smile can be polite, a neutral face may hide anything, and it errs more often for some groups of people than for others. '
+           'anybody feels: a smile can be polite, a neutral face may hide anything, and it may err more often for some groups of people than for others; that was not measured. '
            'Do not judge people by it. The EU forbids inferring emotions at work and in education (AI Act, Regulation 2024/1689, Art. 5(1)(f)). '
            'Frames go to your own Jupyter kernel, stay in memory, and are neither stored nor sent anywhere else. Ask everybody who is in the picture.')
 _CSS = '''

@@ -343,7 +343,7 @@ def show_filters(learn: Learner, columns: int = 16):
     first = next((o for o in learn.model.modules() if isinstance(o, nn.Conv2d)), None)
     if first is None:
         raise FaceError(f'{learn.arch.name} has no convolution, so there are no filters to show')
-    return show_arrays(first.weight.detach().cpu().numpy().mean(1), columns, 'RdBu', True)
+    return show_arrays(first.weight.detach().cpu().numpy().mean(1), columns, 'RdBu_r', True)
 
 # %% ../nbs/70_explainability.ipynb #show-feature-maps
 def feature_maps(learn: Learner, face,  # one face, in any form that `explain` takes

@@ -18,7 +18,7 @@ from pytorch_grad_cam.metrics.road import ROADCombined
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from scipy.stats import rankdata
 from torchvision.transforms.functional import gaussian_blur
-from .core import FaceError
+from .core import FaceError, unknown
 from .style import COMPARED, MEASURED, name_rows, plot_intervals
 from .data import Faces
 from .drawn import true_regions
@@ -171,15 +171,17 @@ def plot_scores(table: pd.DataFrame  # from `score_explanations`
     return axes[0]
 
 # %% ../nbs/72_grading.ipynb #against-placebo
-def against_placebo(table: pd.DataFrame  # from `score_explanations`
-                   ) -> pd.DataFrame:  # one row per score
-    "The best method by each score, the placebos' grades, and whether the best is apart from RandomCAM by its interval"
+def against_placebo(table: pd.DataFrame,  # from `score_explanations`
+                    method: str = '',  # the best by each score if empty
+                   ) -> pd.DataFrame:  # one row per score: method, grade, RandomCAM, Gaussian, apart
+    "Whether a method is better than each of the two placebos, its interval touching neither of theirs"
     rows = {}
     for name in table.columns.unique(0):
         more, score = SCORES[name][1], table[name]
         own = score.drop(index=list(PLACEBOS))
-        best, random = own.loc[own['mean'].idxmax() if more else own['mean'].idxmin()], score.loc['RandomCAM']
-        apart = best.low > random.high if more else best.high < random.low
-        rows[name] = dict(best=best.name, grade=best['mean'], RandomCAM=random['mean'],
-                          Gaussian=score['mean']['Gaussian'], apart=bool(apart))
+        chosen = method or (own['mean'].idxmax() if more else own['mean'].idxmin())
+        if chosen not in own.index: raise unknown('method', chosen, own.index)
+        one, placebos = own.loc[chosen], score.loc[list(PLACEBOS)]
+        apart = one.low > placebos.high.max() if more else one.high < placebos.low.min()
+        rows[name] = dict(method=chosen, grade=one['mean'], **placebos['mean'], apart=bool(apart))
     return pd.DataFrame(rows).T.rename_axis('score')
