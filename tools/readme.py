@@ -1,9 +1,10 @@
-"README.md from nbs/index.ipynb. `python tools/readme.py` writes it, `--check` tells whether it is in step."
+"README.md from nbs/index.ipynb, and the table in nbs/teachers.md. `python tools/readme.py` writes them, `--check` tells whether they are in step."
 import re
 import sys
 from pathlib import Path
 
 import nbformat
+from minutes import with_table
 from nbconvert import MarkdownExporter
 
 root = Path(__file__).parent.parent
@@ -22,6 +23,7 @@ def readme() -> str:
 
 
 if __name__ == '__main__':
-    file, text = root/'README.md', readme()
-    if '--check' not in sys.argv: file.write_text(text, encoding='utf-8')
-    elif file.read_text(encoding='utf-8') != text: sys.exit('README.md is not in step with nbs/index.ipynb: run python tools/readme.py')
+    teachers = root/'nbs/teachers.md'
+    for file, text in {root/'README.md': readme(), teachers: with_table(teachers.read_text(encoding='utf-8'))}.items():
+        if '--check' not in sys.argv: file.write_text(text, encoding='utf-8')
+        elif file.read_text(encoding='utf-8') != text: sys.exit(f'{file.name} is not in step with the notebooks: run python tools/readme.py')

@@ -24,6 +24,7 @@ from smalldocs.site import Site
 
 root = Path(__file__).parent.parent
 sys.path[:0] = [str(root), str(root/'tools')]  # this checkout is documented, not an installed copy
+import minutes  # noqa: E402
 import reference  # noqa: E402
 import results_page  # noqa: E402
 import try_page  # noqa: E402
@@ -168,16 +169,14 @@ SITE_BRANCH = 'gh-pages'  # where the site lies on GitHub: Colab opens the stude
 
 def is_chapter(notebook: Path): return bool(re.match(r'\d\d_', notebook.name)) and notebook.parent.name == 'nbs'
 def chapters() -> list: return [o for o in notebooks if is_chapter(o)]
-def words_in(notebook): return sum(len(cell.source.split()) for cell in notebook.cells if cell.cell_type == 'markdown')
 
 
 def time_of(notebook: Path) -> list:
-    "What a chapter asks of its reader: minutes to read where it says so, else words; exercises with the minutes that they name"
-    cells = without_answers(read_nb(notebook))
+    "What a chapter asks of its reader: minutes to read as it says or as its length says; exercises with the minutes that they name"
+    cells, exercises = read_nb(notebook), read_exercises(read_nb(notebook), notebook.stem)
     said = re.search(r'(\w+ (?:minutes|hours)) to read', ' '.join(o.source for o in cells.cells[:4]))
-    minutes = [o.minutes for o in read_exercises(read_nb(notebook), notebook.stem)]
-    found = [f'{said[1]} to read' if said else f'{words_in(cells):,} words']
-    return found + ([f'{len(minutes)} exercises, {sum(minutes)} minutes'] if minutes else [])
+    found = [f'{said[1] if said else f"{minutes.reading_minutes(cells)} minutes"} to read']
+    return found + ([f'{len(exercises)} exercises, {sum(o.minutes for o in exercises)} minutes'] if exercises else [])
 
 
 def chapter_bar(notebook: Path) -> str:
@@ -190,7 +189,7 @@ def chapter_bar(notebook: Path) -> str:
     return raw(f'<div class="chapter-bar"><ul>{facts}</ul><div>{buttons}</div></div>')
 
 
-# --- the glossary, and the chapters in figures
+# --- the glossary
 
 TERM = re.compile(r'\*\*([^*]+)\*\*<!-- term -->')
 
@@ -217,17 +216,7 @@ def glossary_page(pages: dict) -> str:  # of {page: notebook}
     return '\n'.join(['---\ntitle: Glossary\ntoc: false\n---\n', 'Each word with the sentence of the chapter that defines it.\n', *entries]) + '\n'
 
 
-def chapter_figures() -> str:
-    "A table of the chapters: words of prose, and exercises with the minutes that they name"
-    rows = ['| chapter | words | exercises | minutes |', '|---|---|---|---|']
-    for notebook in chapters():
-        words = words_in(without_answers(read_nb(notebook)))
-        minutes = [o.minutes for o in read_exercises(read_nb(notebook), notebook.stem)]
-        rows.append(f'| [{title(notebook)}]({page_of(notebook)}.ipynb) | {words:,} | {len(minutes)} | {sum(minutes)} |')
-    return '\n'.join(rows)
-
-
-def told_page(file: Path) -> str: return relink(NbdevLookup().linkify(file.read_text(encoding='utf-8'))).replace('<!-- chapters -->', chapter_figures())
+def told_page(file: Path) -> str: return relink(NbdevLookup().linkify(file.read_text(encoding='utf-8')))
 
 
 # --- the site
