@@ -165,4 +165,6 @@ def test_everything_in_order():
     line = everything.command_of(next(jobs[jobs.judge.astype(bool)].itertuples()), 'fer2013', Path('there'))
     assert line[3] == 'benchmark' and ',' in line[line.index('--judge') + 1] and ' ' not in line[line.index('--classes') + 1]
     job = next(jobs.itertuples())
-    assert everything.run(job, 'no/such', Path('there'), 1)[0] == 'not run'
+    assert everything.run(job, 'no/such', Path('there'), 1) == ('not run', f'it took {job.seconds:,} s where it was measured, and 1 s are left')
+    assert everything.took(job._replace(seconds=0)) == 'how long it takes was not noted'
+    assert everything.run(job, 'no/such', Path('there'), 10**6) == ('failed', 'no/such does not exist: check the path')

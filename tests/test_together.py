@@ -196,7 +196,7 @@ def ranks(pid):
 
 
 def test_torchrun_killed_and_resumed_by_accelerate(tmp_path, pictures):
-    "Of two processes of torchrun one is killed: the other ends within 30 s; three of `accelerate launch` go on, and one writes"
+    "One of torchrun's two is killed: the other ends within 30 s, with a sentence unless it is ended before; three of Accelerate's go on"
     kept, said = tmp_path/'here'/'run.training.safetensors', tmp_path/'said'
     kept.parent.mkdir()
     line = f'learn sequential --data {pictures} --epochs 12 --out run --device cpu'
@@ -211,6 +211,9 @@ def test_torchrun_killed_and_resumed_by_accelerate(tmp_path, pictures):
     first.join(60)
     assert time.monotonic() - start < 30 and first.exitcode and list(kept.parent.iterdir()) == [kept]
     assert sorted(started) == [0, 1] and not any(Path(f'/proc/{o}').exists() for o in started.values())
+    complaints = [o for o in said.read_text().splitlines() if o.startswith('fer_teach: ')]
+    assert complaints in ([], ['fer_teach: another process of this training has ended, so this one ends too; '
+                               'the last complete epoch is kept: go on with fer_teach learn --resume run'])
     done = read_tensors(kept)[1]['epoch']
     again = FORK.Process(target=launch, args=(kept.parent, said, by_accelerate, 3, 'learn --resume run --device cpu'))
     again.start()
