@@ -39,7 +39,7 @@ def run(job, data, folder, left):
     "(what happened, why) of one job, which has so many seconds `left`"
     if job.seconds > left: return 'not run', f'{took(job)}, and {left:,.0f} s are left'
     try: done = subprocess.run(list(map(str, command_of(job, data, folder))), capture_output=True, text=True, timeout=left, check=False)
-    except subprocess.TimeoutExpired: return 'cut off', 'the time is over: it goes on when this is started again'
+    except subprocess.TimeoutExpired: return 'cut off', 'the time is over: when this is started again a network goes on, a baseline begins anew'
     if done.returncode == 0: return 'measured', ''
     if done.returncode < 0: return 'failed', f'ended by signal {-done.returncode}, which for 9 means that memory was short'
     return 'failed', (done.stderr.strip().splitlines() or ['it said nothing'])[-1].removeprefix('fer_teach: ')

@@ -6,7 +6,8 @@ its own memory (RLIMIT_DATA). This process watches it ten times a second: what i
 with it the pages of the zip and of the tables that the system keeps. Where both together come near the limit, all those pages are taken
 away from the stage and from the system, on Linux and as root, as a machine of that memory would have to take some. Rates are given by the
 clock and by the seconds of the stage itself on a processor, since others may use the machine; those of the processes that decode are not
-among the latter. What a stage is about to read comes from the disk. A folder that is named is kept, and goes on where it was cut off.
+among the latter. What a stage is about to read comes from the disk. A folder that is
+named is kept, and stages whose rows stand in `--out` are not run again.
 """
 import argparse
 import ctypes
@@ -130,9 +131,10 @@ def take_away(file, pid):
     "No page of `file` stays in the memory of `pid`, nor in that of the system; what is written is sent to the disk, and goes next time"
     maps = (o.split() for o in Path(f'/proc/{pid}/maps').read_text().splitlines() if o.endswith(str(file)))
     for start, end in ((int(o, 16) for o in row[0].split('-')) for row in maps):
-        place = (ctypes.c_uint64*2)(start, end - start)
         pidfd = os.pidfd_open(pid)
-        LIBC.syscall(PROCESS_MADVISE, pidfd, place, 1, PAGEOUT, 0)
+        for begin in range(start, end, 2**30):  # one call takes no more than 2 GiB
+            place = (ctypes.c_uint64*2)(begin, min(2**30, end - begin))
+            LIBC.syscall(PROCESS_MADVISE, pidfd, place, 1, PAGEOUT, 0)
         os.close(pidfd)
     let_go(file)
 
@@ -190,13 +192,19 @@ def measured(name, limit, file, kept):
 
 def rows_of(images, where, stage, o):
     "A row of the table for each part of a stage"
-    held = dict(before=o['before'], own=o['own'], all=o['all'])
-    memory = {f'{name}_mib': round(held[name]/2**20) for name in held} | dict(pages_taken_away=o['taken'])
-    parts = [(stage, o.get('images', 0), o.get('seconds'))] + ([('judge', o['judged_images'], o['judged'])] if 'judged' in o else [])
+    memory = {f'{name}_mib': round(o[name]/2**20) for name in ('before', 'own', 'all')} | dict(pages_taken_away=o['taken'])
+    parts = [(stage, o.get('images', 0), o.get('seconds'))]
+    if 'judged' in o: parts += [('judge', o['judged_images'], o['judged'])]
+    if where == 'disk' and 'opened' in o: parts.insert(0, ('open', images, o['opened']))
     for part, count, seconds in parts:
-        rates = dict(seconds=None, processor_seconds=None, per_second=None, per_processor_second=None)
-        if seconds: rates = dict(seconds=seconds[0], processor_seconds=seconds[1], per_second=round(count/seconds[0]), per_processor_second=round(count/seconds[1]))
-        yield dict(pictures=images, where=where, stage=part, images=count, **rates, **memory, note=o.get('failed', ''))
+        clock, processor = seconds or (None, None)
+        rates = dict(seconds=clock, processor_seconds=processor, per_second=clock and round(count/clock), per_processor_second=processor and round(count/processor))
+        yield dict(pictures=images, where=where, stage=part, images=count) | rates | memory | dict(note=o.get('failed', ''))
+
+
+def written(out):
+    "The rows that an earlier call has measured"
+    return pd.read_csv(out).to_dict('records') if out and out.exists() else []
 
 
 def main(images, beside, limit, folder, out):
@@ -207,17 +215,19 @@ def main(images, beside, limit, folder, out):
     for file, count in ((large, images), (small, beside)):
         if not file.exists(): make_pictures(file, count)
     cached_bytes(large)  # fails where it cannot be asked
-    kept, rows = folder/'kept', []
-    kept.mkdir(exist_ok=True)
+    rows = written(out)
     for file, count, where, stage, name in (
             (small, beside, 'memory', 'read', 'read'), (small, beside, 'memory', 'train', 'learn'),
             (small, beside, 'disk', 'decode', 'read'), (small, beside, 'disk', 'train', 'learn'),
-            (large, images, 'disk', 'decode', 'read'), (large, images, 'disk', 'open', 'read'), (large, images, 'disk', 'train', 'learn'),
-            (large, images, 'memory', 'read', 'read')):
-        new = [dict(limit_gib=limit) | o for o in rows_of(count, where, stage, measured(name, limit, file, kept if where == 'disk' else None))]
+            (large, images, 'disk', 'decode', 'read'), (large, images, 'disk', 'train', 'learn'), (large, images, 'memory', 'read', 'read')):
+        if any((o['limit_gib'], o['pictures'], o['where'], o['stage']) == (limit, count, where, stage) for o in rows): continue
+        kept = folder/f'kept-{count}' if where == 'disk' else None
+        if stage == 'decode': shutil.rmtree(kept, ignore_errors=True)
+        if kept: kept.mkdir(exist_ok=True)
+        new = [dict(limit_gib=limit) | o for o in rows_of(count, where, stage, measured(name, limit, file, kept))]
         for row in new: print(', '.join(f'{key} {value}' for key, value in row.items() if value not in (None, '')), flush=True)
         rows += new
-        if out: pd.DataFrame(rows).astype(dict(seconds=float)).to_csv(out, index=False)
+        if out: pd.DataFrame(rows).to_csv(out, index=False)
 
 
 if __name__ == '__main__':
