@@ -32,11 +32,14 @@ def command_of(job, data, folder):
     return [sys.executable, '-m', 'fer_teach', *line, *(['--judge', *map(names, job.judge)] if job.judge else [])]
 
 
+def took(job): return f'it took {job.seconds:,} s where it was measured' if job.seconds else 'how long it takes was not noted'
+
+
 def run(job, data, folder, left):
     "(what happened, why) of one job, which has so many seconds `left`"
-    if job.seconds > left: return 'not run', f'it took {job.seconds:,} s where it was measured, and {left:,.0f} s are left'
+    if job.seconds > left: return 'not run', f'{took(job)}, and {left:,.0f} s are left'
     try: done = subprocess.run(list(map(str, command_of(job, data, folder))), capture_output=True, text=True, timeout=left, check=False)
-    except subprocess.TimeoutExpired: return 'cut off', 'the time is over: it goes on when this is started again'
+    except subprocess.TimeoutExpired: return 'cut off', 'the time is over: when this is started again a network goes on, a baseline begins anew'
     if done.returncode == 0: return 'measured', ''
     if done.returncode < 0: return 'failed', f'ended by signal {-done.returncode}, which for 9 means that memory was short'
     return 'failed', (done.stderr.strip().splitlines() or ['it said nothing'])[-1].removeprefix('fer_teach: ')
@@ -58,7 +61,7 @@ def main(data, folder, hours, only_list):
     for job in jobs.itertuples():
         key = tuple(getattr(job, o) for o in KEY)
         if key in measured: happened = 'measured', 'before'
-        elif only_list: happened = 'would run', f'{job.seconds:,} s where it was measured'
+        elif only_list: happened = 'would run', took(job)
         else: happened = run(job, data, folder, until - time.time())
         table.append(dict(zip(KEY, key)) | dict(outcome=happened[0], why=happened[1]))
         print(f'{job.method:24} {job.recipe:20} {len(job.classes.split())} classes, seed {job.seed}: {" ".join(happened)}', flush=True)

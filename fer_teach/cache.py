@@ -8,10 +8,13 @@ __all__ = []
 # %% ../nbs/library/12_cache.ipynb #imports
 import hashlib
 import json
+import math
+import mmap
 import os
 import shutil
 import warnings
 import zlib
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -24,11 +27,20 @@ from .core import FaceError, has_bars, write_folder
 from .data import image_hashes
 
 # %% ../nbs/library/12_cache.ipynb #mapped-pixels
+ANNOUNCED = 4096  # images at most that the system is told of: what reads more reads them in order
+
+def _pages(rows, offset, size):
+    "(first byte, length) of the pages of a file in which each of `rows` lies, of `size` bytes each from `offset` on"
+    begins = offset + size*rows
+    starts = begins - begins % mmap.PAGESIZE
+    return zip(starts.tolist(), (begins + size - starts).tolist())
+
 class MappedPixels(NDArrayOperatorsMixin):
     "Chosen rows of the images (n, ...) in an .npy file, read when they are looked at"
     dtype = np.dtype(np.uint8)
-    def __init__(self, file, rows: np.ndarray | None = None):
-        self.file, self.table = Path(file), np.load(file, mmap_mode='r').view(np.ndarray)
+    def __init__(self, file, rows: np.ndarray | None = None, opened: np.memmap | None = None):
+        self.file, self.opened = Path(file), np.load(file, mmap_mode='r') if opened is None else opened
+        self.table = self.opened.view(np.ndarray)
         self.rows = np.arange(len(self.table)) if rows is None else rows
 
     shape = property(lambda self: (len(self.rows), *self.table.shape[1:]))
@@ -37,13 +49,23 @@ class MappedPixels(NDArrayOperatorsMixin):
     def __len__(self): return len(self.rows)
     def __repr__(self): return f'MappedPixels {self.shape} of {self.file}'
     def __reduce__(self): return type(self), (self.file, self.rows)
-    def __array__(self, dtype=None, copy=None): return np.asarray(self.table[self.rows], dtype)
+
+    def __array__(self, dtype=None, copy=None):
+        self._announce()
+        return np.asarray(self.table[self.rows], dtype)
+
+    def _announce(self):
+        "Have the system fetch the rows of a batch; it is a hint, which Windows does not take"
+        if len(self.rows) > ANNOUNCED or not hasattr(mmap, 'MADV_WILLNEED'): return
+        with suppress(OSError):
+            for start, length in _pages(self.rows, self.opened.offset, math.prod(self.shape[1:])):
+                self.opened.base.madvise(mmap.MADV_WILLNEED, start, length)
 
     def __getitem__(self, key):
         "An image for a position; else the chosen rows, which are not read yet, unless columns are asked for too"
         if isinstance(key, tuple): return np.asarray(self[key[0]])[(slice(None), *key[1:])]
         rows = self.rows[key]
-        return MappedPixels(self.file, rows) if isinstance(rows, np.ndarray) else self.table[rows]
+        return MappedPixels(self.file, rows, self.opened) if isinstance(rows, np.ndarray) else self.table[rows]
 
     def __iter__(self): return (self.table[o] for o in self.rows)
 

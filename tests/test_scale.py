@@ -154,7 +154,7 @@ def test_paths_of_a_graphics_card(both, monkeypatch):
         assert any(isinstance(o, BFloat16) for o in _callbacks(Recipe(), torch.device('cuda'))) == has
 
 
-def test_everything_in_order():
+def test_everything_in_order(monkeypatch):
     "The longest training first; what is judged on coarser classes belongs to its training"
     spec = importlib.util.spec_from_file_location('everything', Path(__file__).parent.parent/'benchmarks'/'everything.py')
     everything = importlib.util.module_from_spec(spec)
@@ -165,4 +165,9 @@ def test_everything_in_order():
     line = everything.command_of(next(jobs[jobs.judge.astype(bool)].itertuples()), 'fer2013', Path('there'))
     assert line[3] == 'benchmark' and ',' in line[line.index('--judge') + 1] and ' ' not in line[line.index('--classes') + 1]
     job = next(jobs.itertuples())
-    assert everything.run(job, 'no/such', Path('there'), 1)[0] == 'not run'
+    assert everything.run(job, 'no/such', Path('there'), 1) == ('not run', f'it took {job.seconds:,} s where it was measured, and 1 s are left')
+    assert everything.took(job._replace(seconds=0)) == 'how long it takes was not noted'
+    for code, why in ((0, ''), (2, 'no/such does not exist: check the path'), (-9, 'ended by signal 9, which for 9 means that memory was short')):
+        done = subprocess.CompletedProcess([], code, stderr=f'a warning\nfer_teach: {why}\n')
+        monkeypatch.setattr(everything.subprocess, 'run', lambda *args, **kwargs: done)
+        assert everything.run(job, 'no/such', Path('there'), 10**6) == ('failed' if code else 'measured', why)

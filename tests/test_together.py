@@ -81,6 +81,25 @@ def test_same_weights(tmp_path, alone, count):
     assert np.allclose(found['history'], alone['history'], atol=1e-4)
 
 
+def train_weighted(out): train_share(out, 1, class_weights=True)
+
+
+def in_notebook(out):
+    from accelerate import notebook_launcher
+    notebook_launcher(train_weighted, (str(out),), num_processes=2, use_port=str(scale._free_port()))
+
+
+def test_from_a_notebook(tmp_path, alone):
+    "`notebook_launcher` starts two processes, which find the weights of one"
+    out = tmp_path/'run'
+    started = FORK.Process(target=in_place, args=({}, in_notebook, dict(out=out)))
+    started.start()
+    started.join()
+    found = json.loads(Path(f'{out}.json').read_text())
+    assert started.exitcode == 0 and distance(found['weights'], alone['weights']) < 1e-4
+    assert set(Path(f'{out}.log').read_text()) == {'0'}  # who wrote
+
+
 def train_real(out):
     "A recipe of the library, with augmentation and dropout; keeps the interval of its accuracy"
     teach = scale.learn_together if scale.among_many() else scale.learn_emotions
@@ -144,6 +163,64 @@ def test_killed_and_resumed_by_another_number(tmp_path, pictures):
     again.start()
     again.join()
     assert again.exitcode == 0 and said.read_text().count('epoch ') == 12 - done
+    assert load_emotions(kept.with_name('run')).this_run.recipe.epochs == 12
+
+
+def by_torchrun(count, line):
+    from torch.distributed.run import main
+    main(['--nproc-per-node', str(count), '--master-port', str(scale._free_port()), *line])
+
+
+def by_accelerate(count, line):
+    from accelerate.commands.launch import launch_command, launch_command_parser
+    how = ['--multi_gpu', '--num_processes', str(count), '--main_process_port', str(scale._free_port())]
+    launch_command(launch_command_parser().parse_args([*how, *line]))
+
+
+def launch(folder, said, launcher, count, line):
+    os.chdir(folder)
+    with open(said, 'w') as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        launcher(count, ['-m', 'fer_teach', *line.split()])
+
+
+def ranks(pid):
+    "{RANK: process} of those that the launcher `pid` has started"
+    found = {}
+    for task in Path(f'/proc/{pid}/task').iterdir():
+        for child in (task/'children').read_text().split():
+            told = dict(o.partition('=')[::2] for o in Path(f'/proc/{child}/environ').read_text().split('\0'))
+            if 'RANK' in told: found[int(told['RANK'])] = int(child)
+    return found
+
+
+def test_torchrun_killed_and_resumed_by_accelerate(tmp_path, pictures):
+    "One of torchrun's two is killed: the other ends within 30 s, with a sentence unless it is ended before; three of Accelerate's go on"
+    kept, said = tmp_path/'here'/'run.training.safetensors', tmp_path/'said'
+    kept.parent.mkdir()
+    line = f'learn sequential --data {pictures} --epochs 12 --out run --device cpu'
+    first = FORK.Process(target=launch, args=(kept.parent, said, by_torchrun, 2, line))
+    first.start()
+    while not kept.exists():
+        assert first.exitcode is None, said.read_text()
+        time.sleep(.01)
+    started = ranks(first.pid)
+    os.kill(started[1], 9)
+    start = time.monotonic()
+    first.join(60)
+    assert time.monotonic() - start < 30 and first.exitcode and list(kept.parent.iterdir()) == [kept]
+    assert sorted(started) == [0, 1] and not any(Path(f'/proc/{o}').exists() for o in started.values())
+    complaints = [o for o in said.read_text().splitlines() if o.startswith('fer_teach: ')]
+    assert complaints in ([], ['fer_teach: another process of this training has ended, so this one ends too; '
+                               'the last complete epoch is kept: go on with fer_teach learn --resume run'])
+    done = read_tensors(kept)[1]['epoch']
+    again = FORK.Process(target=launch, args=(kept.parent, said, by_accelerate, 3, 'learn --resume run --device cpu'))
+    again.start()
+    again.join()
+    text = said.read_text()
+    assert again.exitcode == 0, text
+    assert text.count('epoch ') == 12 - done and text.count('saved in run') == 1 and list(kept.parent.iterdir()) == [kept.with_name('run')]
     assert load_emotions(kept.with_name('run')).this_run.recipe.epochs == 12
 
 
