@@ -7,7 +7,7 @@
 - photographs: JPEGs of 640 x 480 with one to three faces of 48 to 160 pixels, pasted into pictures without people; drawn faces, or those
   of `--data`. They are written into a temporary folder, and read by `detect_emotions` and by `fer_teach predict --csv`.
 - the packages fer and deepface on the same photographs, one after the other and warm, as their own pages show it. `--others` is the
-  Python of an environment of their own, made by: pip install fer deepface tf-keras tensorflow-cpu. What is not there is left out.
+  Python of an environment of their own, made by: pip install fer deepface tf-keras tensorflow-cpu werkzeug "setuptools<81". What is not there is left out.
 
 All is said twice: by the clock, and by the processor's time of all threads and processes. Where others use the machine, look at the latter.
 """
@@ -118,7 +118,7 @@ def by_another(name, python, folder, n, threads):
     done = subprocess.run([python, '-c', OTHERS[name] + MEASURE, folder], capture_output=True, text=True, env=os.environ | limits)
     if done.returncode:
         why = [o for o in done.stderr.splitlines() if o.strip()][-1]
-        return print(f'{name} was left out ({why[:200]}): pip install fer deepface tf-keras tensorflow-cpu, '
+        return print(f'{name} was left out ({why[:200]}): pip install fer deepface tf-keras tensorflow-cpu werkzeug "setuptools<81", '
                      'in an environment whose Python is given by --others', flush=True)
     *seconds, faces = json.loads(done.stdout.splitlines()[-1])
     say(name, n, seconds, faces)
