@@ -2,14 +2,14 @@
 
 `python benchmarks/detector.py --data fer2013.zip [--faces 100] [--contestants fer_teach cascade dlib] [--out rows.csv]`
 
-FER2013's faces (PublicTest: photographs of all kinds, some in profile, some no faces at all, so nobody finds all of them) are pasted,
-in memory, into pictures of 640 x 480, at several sizes, turns and lights; drawn faces likewise. A face is found if the middle of a box
+FER2013's faces (photographs of all kinds, some in profile, some no faces at all, so nobody finds all of them) are pasted, in memory, into pictures of 640 x 480, at several sizes, turns and lights; drawn faces likewise. A face is found if the middle of a box
 is near its own (a quarter of its side) and their sides differ by less than a factor of 1.6. False alarms are counted on pictures
 without people: those of scikit-image and scikit-learn, their quarters, and noise with the spectrum of photographs.
 
 `upright` are those of FER2013's faces that look into the camera, chosen without a detector: dlib's landmarks (extra `landmarks`), fitted
-to the whole crop, are the same in its mirror image, the eyes are level and the nose is between them. These limits were set after a look at
-what fer_teach missed under looser ones, so its shares are flattered.
+to the whole crop, are the same in its mirror image, the eyes are level and the nose is between them. These limits were set on PublicTest
+(`--split valid`), after a look at what fer_teach missed there under looser ones; what counts are PrivateTest's faces, the default, which
+nobody had looked at when the limits were settled.
 
 - fer_teach: `face_boxes`, the cascade of three networks that comes along.
 - cascade: scikit-image's local binary patterns, which fer_teach had before.
@@ -175,6 +175,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--data', required=True, help="FER2013's archive or table")
     parser.add_argument('--faces', type=int, default=100)
+    parser.add_argument('--split', default='test', choices=('valid', 'test'))
     parser.add_argument('--contestants', nargs='+', default=list(CONTESTANTS), choices=CONTESTANTS)
     parser.add_argument('--only', default='', metavar='TEXT', help='of the pasted faces, those in pictures whose name holds TEXT')
     parser.add_argument('--out', type=Path, help='CSV to write')
@@ -182,9 +183,9 @@ def main():
     from fer_teach.drawn import drawn_faces
     from fer_teach.readers import read_faces
     torch.set_num_threads(1)
-    valid = read_faces(args.data).split('valid').pixels
-    valid = valid[np.random.default_rng(0).permutation(len(valid))[:4*args.faces]]
-    sets = dict(FER2013=valid[:args.faces], upright=valid[is_upright(valid)][:args.faces],
+    people = read_faces(args.data).split(args.split).pixels
+    people = people[np.random.default_rng(0).permutation(len(people))[:4*args.faces]]
+    sets = dict(FER2013=people[:args.faces], upright=people[is_upright(people)][:args.faces],
                 drawn=drawn_faces(max(70, args.faces), 0, size=160).pixels[:args.faces])
     table = []
     for name in args.contestants:
