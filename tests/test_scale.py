@@ -20,6 +20,7 @@ from fer_teach.core import FaceError
 from fer_teach.data import data_fingerprint
 from fer_teach.drawn import drawn_faces
 from fer_teach.evaluation import evaluate
+from fer_teach.fer2013 import CSV_EMOTIONS
 from fer_teach.leaderboard import read_leaderboard
 from fer_teach.learner import _callbacks, face_loaders, train
 from fer_teach.readers import read_faces
@@ -82,7 +83,7 @@ def test_same_training(both):
 def test_tables_and_archives(both, tmp_path, monkeypatch):
     "A CSV, and a tar that has an order of its own; what is in processes of its own comes back in order"
     here, _, path = both
-    rows = ''.join(f'{readers.CSV_EMOTIONS.index(name)},{" ".join(map(str, o[..., 0].ravel()))}\n' for o, name in zip(here.pixels[:20], here.names))
+    rows = ''.join(f'{CSV_EMOTIONS.index(name)},{" ".join(map(str, o[..., 0].ravel()))}\n' for o, name in zip(here.pixels[:20], here.names))
     (tmp_path/'faces.csv').write_text('emotion,pixels\n' + rows)
     subprocess.run(['tar', 'cf', tmp_path/'faces.tar', '-C', path, 'surprise', 'happy', 'fear', 'angry', 'disgust', 'neutral', 'sad'], check=True)
     monkeypatch.setattr(cache, 'PARALLEL', 100)

@@ -9,8 +9,9 @@ import torch.nn as nn
 from dataclasses import replace
 from PIL import Image
 
-from fer_teach.all import (FaceError, Recipe, as_faces, audit, class_groups, drawn_faces, evaluate, find_arch, judge_on,
+from fer_teach.all import (FaceError, Recipe, as_faces, audit, class_groups, drawn_faces, evaluate, judge_on,
                            learn_emotions, load_emotions, read_faces, three_arms, train)
+from fer_teach.archs import find_arch
 from fer_teach.transfer import begin_with
 from fer_teach.benchmarking import _scheme_name
 
