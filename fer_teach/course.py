@@ -11,6 +11,7 @@ import inspect
 import json
 import re
 import sys
+import warnings
 import zlib
 from dataclasses import dataclass
 from functools import cache
@@ -225,6 +226,7 @@ def ready(version: str,  # of fer_teach, that wrote the copy
     if version != __version__:
         print(f'This copy is of fer_teach {version}, and {__version__} is installed: checks may differ. '
               'fer_teach course writes a new copy.')
+    warnings.filterwarnings('ignore', '`torch.jit.script` is deprecated', FutureWarning)  # other libraries call it
     _show(_Ready(f'Ready: Python {sys.version.split()[0]}, fer_teach {__version__}.'))
 
 @dataclass(frozen=True)
