@@ -1,9 +1,9 @@
 """How long each chapter runs, and in how much memory: its teacher's copy, in which every exercise is solved; writes nbs/running.csv.
 
 `python benchmarks/running.py [--chapter 20 24] [--keep DIR]`. Each copy runs from top to bottom in a kernel of its own on one
-thread, and its figures are drawn.
-Seconds are of processor time with the start of Python and Jupyter, so what else the machine does hardly counts. A chapter that fails
-ends the run with its error. `--keep` keeps the executed copies, to look at. `python tools/readme.py` then writes the teachers' table.
+thread, and its figures are drawn. Seconds are of processor time with the start of Python and Jupyter, so what else the machine does
+hardly counts. A chapter that fails ends the run with its error. `--keep` keeps the executed copies, to look at. `python tools/readme.py`
+then writes the teachers' table.
 """
 import argparse
 import os
