@@ -1,8 +1,9 @@
 """How long each chapter runs, and in how much memory: its teacher's copy, in which every exercise is solved; writes nbs/running.csv.
 
-`python benchmarks/running.py [--chapter 20 24] [--keep DIR]`. Each copy runs from top to bottom in a kernel of its own on one thread.
-Seconds are of processor time with the start of Python and Jupyter, so what else the machine does hardly counts. A chapter that fails
-ends the run with its error. `--keep` keeps the executed copies, to look at. `python tools/readme.py` then writes the teachers' table.
+`python benchmarks/running.py [--chapter 20 24] [--keep DIR]`. Each copy runs from top to bottom in a kernel of its own on one
+thread, and its figures are drawn. Seconds are of processor time with the start of Python and Jupyter, so what else the machine does
+hardly counts. A chapter that fails ends the run with its error. `--keep` keeps the executed copies, to look at. `python tools/readme.py`
+then writes the teachers' table.
 """
 import argparse
 import os
@@ -27,8 +28,8 @@ def processor() -> str:
 def run(file: Path, out: Path) -> dict:
     "Execute one copy into `out`; seconds of processor time and the most memory of one process, in MB"
     command = [sys.executable, '-m', 'nbconvert', '--log-level=ERROR', '--execute', '--to', 'notebook', '--output-dir', str(out), str(file)]
-    student = {name: o for name, o in os.environ.items() if name != 'FER_TEACH_DATA'}  # who has drawn faces only
-    running = subprocess.Popen(command, env=student | dict(OMP_NUM_THREADS='1', MPLBACKEND='agg'))
+    student = {name: o for name, o in os.environ.items() if name not in ('FER_TEACH_DATA', 'MPLBACKEND')}  # who has drawn faces, and sees figures
+    running = subprocess.Popen(command, env=student | dict(OMP_NUM_THREADS='1'))
     _, status, used = os.wait4(running.pid, 0)
     if status: sys.exit(f'{file.stem} failed: its error stands above')
     return dict(seconds=round(used.ru_utime + used.ru_stime), megabytes=round(used.ru_maxrss/1024, -1))

@@ -11,6 +11,7 @@ import inspect
 import json
 import re
 import sys
+import warnings
 import zlib
 from dataclasses import dataclass
 from functools import cache
@@ -214,6 +215,9 @@ def _show(outcome):
 _PIP = dict(PIL='pillow', sklearn='scikit-learn', skimage='scikit-image', yaml='pyyaml',
             pytorch_grad_cam='grad-cam')
 
+_EPOCHS = ('body table.fastprogress { margin: .3em 0 } body table.fastprogress :is(th, td) { padding: 1px 8px } '
+           'body table.fastprogress tr { background: transparent !important }')
+
 def ready(version: str,  # of fer_teach, that wrote the copy
           needs: list):  # modules that the chapter imports
     "Say that all is there that a chapter needs; `ModuleNotFoundError` with what to install if not"
@@ -225,13 +229,13 @@ def ready(version: str,  # of fer_teach, that wrote the copy
     if version != __version__:
         print(f'This copy is of fer_teach {version}, and {__version__} is installed: checks may differ. '
               'fer_teach course writes a new copy.')
+    warnings.filterwarnings('ignore', '`torch.jit.script` is deprecated', FutureWarning)  # other libraries call it
     _show(_Ready(f'Ready: Python {sys.version.split()[0]}, fer_teach {__version__}.'))
 
 @dataclass(frozen=True)
 class _Ready:
-    "A sentence; on a page also the style of the tables of epochs that follow, which are white on white in a dark theme"
+    "A sentence; on a page also the style of the tables of epochs that follow: white on white in a dark theme, and tall"
     message: str
     def __repr__(self): return self.message
     def _repr_html_(self):
-        style = 'body table.fastprogress tr { background: transparent !important }'
-        return f'<style>{style}</style><span>{escape(self.message)}</span>'
+        return f'<style>{_EPOCHS}</style><span>{escape(self.message)}</span>'

@@ -8,12 +8,14 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 from conftest import lines_of
+from fer_teach import __version__
 from fer_teach.copies import make_copy, write_course
-from fer_teach.course import Wrong, exercises, mark_of, source_of, stored_check, stored_course
+from fer_teach.course import Wrong, exercises, mark_of, ready, source_of, stored_check, stored_course
 from fer_teach.progress import course_status
 
 ROOT = Path(__file__).parent.parent
@@ -119,6 +121,14 @@ def test_first_cell_installs_on_colab_and_says_how_elsewhere(place, monkeypatch)
     else:
         with pytest.raises(ModuleNotFoundError, match='pip install "fer_teach @ git'): exec(before, {})
     assert [o[1:4] for o in ran] == [['-m', 'pip', 'install']]*(place == 'Colab') and 'ready(' in looks
+
+
+def test_first_cell_silences_only_what_a_student_cannot_mend():
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter('always')
+        ready(__version__, [])
+        for told in ('`torch.jit.script` is deprecated. Please switch', 'your own'): warnings.warn(told, FutureWarning, stacklevel=1)
+    assert [str(o.message) for o in heard] == ['your own']
 
 
 # --- a student at work

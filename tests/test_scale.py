@@ -13,7 +13,7 @@ import torch
 import torch.nn as nn
 from PIL import Image
 
-from fer_teach import batches, cache, files, readers
+from fer_teach import batches, cache, files
 from fer_teach.auditing import audit
 from fer_teach.callbacks import BFloat16
 from fer_teach.core import FaceError
