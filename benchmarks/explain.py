@@ -47,9 +47,9 @@ def main():
     args = parser.parse_args()
     drawn = drawn_faces(7000, difficulty='easy')
     learn, test = learn_emotions('wink', 7, drawn), drawn.split('test')
-    learn.explain(test[:64])
+    learn.explain(test[:64], 'GradCAM')
     start = time.perf_counter()
-    learn.explain(test[:500])
+    learn.explain(test[:500], 'GradCAM')
     print(f'{learn.result.accuracy:.1%} on drawn faces; Grad-CAM of {len(test[:500])} faces in {time.perf_counter() - start:.1f} s', flush=True)
     if args.scores:
         shipped = load_emotions()

@@ -25,7 +25,7 @@ from fastai.learner import Learner
 # %% ../nbs/97_app.ipynb #look
 def look(learn: Learner, picture,  # in any form that `open_picture` takes
          evidence: bool = True,  # maps too?
-         method: str = 'GradCAM') -> dict:  # boxes in 0..1, probabilities (n, k), maps uint8 (n, size, size) or None, said
+         method: str = 'Occlusion') -> dict:  # boxes in 0..1, probabilities (n, k), maps uint8 (n, size, size) or None, said
     "The faces of a picture, what people would see in them, and the evidence"
     try: opened = open_picture(picture)
     except FaceError as problem: return dict(boxes=[], probabilities=[], maps=None, said=str(problem))
@@ -225,7 +225,7 @@ class EmotionApp(anywidget.AnyWidget):
     notice = traitlets.Unicode(_NOTICE).tag(sync=True)
 
     def __init__(self, learn: Learner,  # from `learn_emotions` or `load_emotions`
-                 method: str = 'GradCAM'):
+                 method: str = 'Occlusion'):
         if method not in METHODS: raise unknown('method', method, METHODS)
         super().__init__(vocab=list(learn.vocab))
         self._look = partial(look, learn, method=method)

@@ -184,7 +184,7 @@ def _run_and_pictures(names):
 def _explain(*pictures: Annotated[str, '[RUN] PICTURE'],  # as those of fer_teach predict
              no_crop: bool = False,  # take the picture as it is, instead of its largest face
              out: str = 'why.png',  # figure to write
-             method: str = 'GradCAM',  # how to find evidence; an unknown one names those that there are
+             method: str = 'Occlusion',  # how to find evidence; an unknown one names those that there are
              target: str = None,  # class to find evidence for; the predicted one by default
              device: str = 'cpu',  # cpu, cuda or mps; cpu by default
              force: bool = False):  # replace what is there

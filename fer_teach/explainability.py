@@ -8,6 +8,7 @@ __all__ = ['METHODS', 'PLACEBOS', 'Explanation', 'show_methods', 'show_why_not',
 
 # %% ../nbs/70_explainability.ipynb #imports
 from dataclasses import dataclass
+from itertools import product
 from threading import RLock
 from types import SimpleNamespace
 
@@ -124,21 +125,27 @@ def guided_backprop(model: ClassScores, x: torch.Tensor, chosen: torch.Tensor) -
         for hook in hooks: hook.remove()
 
 # %% ../nbs/70_explainability.ipynb #occlusion
+def _squares(side):  # bool (k, side, side)
+    "Where each of the k grey squares lies: a sixth of the side long, in steps of a twelfth"
+    patch, step = max(side//6, 1), max(side//12, 1)
+    starts = range(0, side - patch + 1, step)
+    squares = torch.zeros(len(starts)**2, side, side, dtype=torch.bool)
+    for square, (top, left) in zip(squares, product(starts, starts)):
+        square[top:top + patch, left:left + patch] = True
+    return squares
+
 def occlusion(model: ClassScores, x: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:  # (n, h, w)
     "How far the score of `chosen` falls when a grey square covers a pixel, on average over the squares that do"
-    side = x.shape[-1]
-    patch, step = max(side//6, 1), max(side//12, 1)
-    fall, covered = torch.zeros_like(x[:, 0]), torch.zeros_like(x[0, 0])
+    squares, lost = _squares(x.shape[-1]).to(x.device), []
     with torch.no_grad():
         whole = model(x).gather(1, chosen[:, None])
-        for top in range(0, side - patch + 1, step):
-            for left in range(0, side - patch + 1, step):
-                hidden = x.clone()
-                hidden[:, :, top:top + patch, left:left + patch] = 0  # after normalisation: the mean grey
-                lost = whole - model(hidden).gather(1, chosen[:, None])
-                fall[:, top:top + patch, left:left + patch] += lost[:, :, None]
-                covered[top:top + patch, left:left + patch] += 1
-    return (fall/covered.clamp(min=1)).relu()
+        for some in squares.split(max(128//len(x), 1)):  # so many squares that about 128 pictures go in at once
+            hidden = x[:, None].masked_fill(some[:, None], 0).flatten(0, 1)  # 0 after normalisation: the mean grey
+            scores = model(hidden).gather(1, chosen.repeat_interleave(len(some))[:, None])
+            lost.append(whole - scores.reshape(len(x), len(some)))
+    fall = torch.einsum('nk,khw->nhw', torch.cat(lost, 1), squares.float())
+    return (fall/squares.sum(0).clamp(min=1)).relu()
+
 
 # %% ../nbs/70_explainability.ipynb #gaussian
 def centred_gaussian(model: ClassScores, x: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:  # (n, h, w)
@@ -208,7 +215,7 @@ def _at_size(maps, size):
 @patch
 def explain(self: Learner,
             images,  # `Faces`, paths, PIL images or uint8 pixels
-            method: str = 'GradCAM',  # one of METHODS
+            method: str = 'Occlusion',  # one of METHODS
             target=None,  # the class to find evidence for, or one for each image; the predicted one by default
             crop: bool = True,  # the largest face of each picture; False takes pictures as they are
            ) -> Explanation:
@@ -256,7 +263,7 @@ def show_methods(learn: Learner, face,  # one face, in any form that `explain` t
 
 # %% ../nbs/70_explainability.ipynb #show-why-not
 def show_why_not(learn: Learner, images,  # in any form that `explain` takes
-                 method: str = 'GradCAM'):
+                 method: str = 'Occlusion'):
     "Each face, its evidence for the predicted class and for the runner-up, and for drawn faces the share on each region"
     first = learn.explain(images, method)
     second = learn.explain(first.faces, method, [first.vocab[o] for o in first.probabilities.argsort(1)[:, -2]])
@@ -292,7 +299,7 @@ def _plot_shares(ax, first, second, i):
 # %% ../nbs/70_explainability.ipynb #show-why
 def show_why(learn: Learner, faces: Faces  # drawn, with the classes of the learner
             ):
-    "Grad-CAM of one right and one wrong answer per class; returns the axes"
+    "The evidence, by `explain`, for one right and one wrong answer per class; returns the axes"
     answers, labels = _probabilities(learn, faces).argmax(1), faces.labels
     k = len(faces.vocab)
     axes = grid(2*k, k, max(1.5, 4/k), 2.05)
@@ -309,7 +316,7 @@ def show_why(learn: Learner, faces: Faces  # drawn, with the classes of the lear
 
 # %% ../nbs/70_explainability.ipynb #show-mistakes
 def show_mistakes(learn: Learner, faces: Faces,  # labelled with the classes of the learner
-                  n: int = 7, method: str = 'GradCAM'):
+                  n: int = 7, method: str = 'Occlusion'):
     "The `n` mistakes of which the network was surest, under their maps; returns the axes"
     probabilities = _probabilities(learn, faces)
     wrong = np.flatnonzero(probabilities.argmax(1) != faces.labels)
@@ -326,7 +333,7 @@ def _average_maps(learn, faces,  # labelled with the classes of the learner
     found = [maps[faces.labels == i] for i in range(len(faces.vocab))]
     return np.stack([o.mean(0) if len(o) else np.zeros(maps.shape[1:]) for o in found])
 
-def show_average_maps(learn: Learner, faces: Faces, method: str = 'GradCAM'):
+def show_average_maps(learn: Learner, faces: Faces, method: str = 'Occlusion'):
     "The mean face and the mean map of each class; returns the axes"
     maps, k = _average_maps(learn, faces, method), len(faces.vocab)
     axes = grid(k, k, max(1.5, 3/k), 1.8)

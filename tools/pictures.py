@@ -26,7 +26,7 @@ def evidence_over(face, heat):
 
 
 def hero(learn, size=176, gap=10, seed=7):
-    "A face of each expression, and below it where the network finds evidence for that expression"
+    "A face of each expression, and below it where covering it costs the network most of its score for that expression"
     faces = drawn_faces(140, seed, 'easy', size=learn.arch.size)
     emotions = faces.attributes.emotion.to_numpy()
     rows = [np.flatnonzero(emotions == o)[0] for o in faces.vocab]
@@ -80,7 +80,7 @@ def moving(learn, seed=8):
     for units in steps():
         attributes = person.assign(**units)
         small, large = (paint_faces(attributes, o, seed)[0][0] for o in (learn.arch.size, 228))
-        p = learn.explain(small[None], crop=False).probabilities[0]
+        p = learn.probabilities(learn.this_run.look_at(small[None], False))[0]
         frames.append(frame(large, units, np.asarray(p), learn.vocab))
     return frames
 
