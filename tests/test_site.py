@@ -75,7 +75,8 @@ def seen(built, url, browser):
     with watched(browser, *PHONE) as page:
         for name in names(built):
             page.goto(url + name)
-            found[name] = page.evaluate(SEEN)
+            found[name] = page.evaluate(SEEN) | dict(wrong=page.wrong[:])
+            page.wrong.clear()
     return found
 
 
@@ -104,7 +105,7 @@ def test_new_notebook_finds_its_place(site_tool, monkeypatch, tmp_path):
 
 
 def test_every_page_opens_and_every_link_arrives(built, url, seen):
-    assert sorted(seen) == names(built)
+    assert sorted(seen) == names(built) and {name: o['wrong'] for name, o in seen.items() if o['wrong']} == {}
     for name, page in seen.items():
         ids = page['ids']
         assert page['images'] == [], name
