@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
@@ -13,15 +14,17 @@ import pytest
 from conftest import lines_of
 from tests.pages import ROOT, chromium_with, load_site_tool, new_page, served
 
-LINKS = """() => ({
+SEEN = """() => ({
   links: [...document.querySelectorAll('a[href]')].map(o => [o.href, o.innerText.trim()]),
   ids: [...document.querySelectorAll('[id]')].map(o => o.id),
-  images: [...document.images].filter(o => !o.complete || !o.naturalWidth || !o.alt).map(o => o.src)})"""
-OVERFLOW = """() => [...document.querySelectorAll('body *')].filter(o => {
+  images: [...document.images].filter(o => !o.complete || !o.naturalWidth || !o.alt).map(o => o.src),
+  width: document.documentElement.scrollWidth,
+  overflow: [...document.querySelectorAll('body *')].filter(o => {
   if (o.getBoundingClientRect().right <= innerWidth + 1 || !o.checkVisibility() || o.closest('.visually-hidden, #quarto-sidebar')) return false
   for (let p = o.parentElement; p; p = p.parentElement) if (['auto', 'scroll'].includes(getComputedStyle(p).overflowX)) return false
   return true
-}).map(o => o.outerHTML.slice(0, 120)).slice(0, 5)"""
+}).map(o => o.outerHTML.slice(0, 120)).slice(0, 5)})"""
+PHONE = (390, 844)
 
 
 @pytest.fixture(scope='module')
@@ -49,14 +52,32 @@ def browser(chromium):
     with chromium_with(chromium) as opened: yield opened
 
 
-@pytest.fixture
-def tab(browser):
-    "A page that remembers what went wrong in it"
-    with new_page(browser, 1360, 900) as page:
+@contextmanager
+def watched(browser, *size):
+    "A page in which nothing may go wrong, and which asks for nothing from elsewhere"
+    with new_page(browser, *size) as page:
         page.on('requestfailed', lambda o: 'ERR_ABORTED' in o.failure or page.wrong.append(f'{o.url}: {o.failure}'))  # aborted: left the page
         page.on('response', lambda o: o.status >= 400 and page.wrong.append(f'{o.url} {o.status}'))
         page.on('request', lambda o: o.url.startswith(('http://127.0.0.1', 'file:', 'data:')) or page.wrong.append(f'{o.url} is not here'))
         yield page
+        assert page.wrong == []
+
+
+@pytest.fixture
+def tab(browser):
+    with watched(browser, 1360, 900) as page: yield page
+
+
+@pytest.fixture(scope='module')
+def seen(built, url, browser):
+    "What is in every page, each visited once, on a phone"
+    found = {}
+    with watched(browser, *PHONE) as page:
+        for name in names(built):
+            page.goto(url + name)
+            found[name] = page.evaluate(SEEN) | dict(wrong=page.wrong[:])
+            page.wrong.clear()
+    return found
 
 
 def names(built): return sorted(str(o.relative_to(built)) for o in built.rglob('*.html'))
@@ -83,24 +104,21 @@ def test_new_notebook_finds_its_place(site_tool, monkeypatch, tmp_path):
     with pytest.raises(SystemExit, match='leaves out 01_a.ipynb'): site_tool.with_all_notebooks(sections(['index.ipynb', '02_c.ipynb', '01b_new.ipynb']))
 
 
-def test_every_page_opens_and_every_link_arrives(built, url, tab):
-    found = {}
-    for name in names(built):
-        tab.goto(url + name)
-        found[name] = tab.evaluate(LINKS)
-        assert found[name]['images'] == [], name
-        ids = found[name]['ids']
+def test_every_page_opens_and_every_link_arrives(built, url, seen):
+    assert sorted(seen) == names(built) and {name: o['wrong'] for name, o in seen.items() if o['wrong']} == {}
+    for name, page in seen.items():
+        ids = page['ids']
+        assert page['images'] == [], name
         assert len(ids) == len(set(ids)), f'{name}: {[o for o in ids if ids.count(o) > 1]}'
-    assert tab.wrong == []
     broken = []
-    for name, page in found.items():
+    for name, page in seen.items():
         for href, text in page['links']:
             if not href.startswith(url): continue
             target, anchor = urldefrag(href.removeprefix(url))
             file = built/unquote(target)
             file = file/'index.html' if file.is_dir() else file
             key = str(file.relative_to(built))
-            if not file.is_file() or (anchor and anchor != 'top' and unquote(anchor) not in found[key]['ids']): broken.append((name, text, href))
+            if not file.is_file() or (anchor and anchor != 'top' and unquote(anchor) not in seen[key]['ids']): broken.append((name, text, href))
     assert broken == []
 
 
@@ -149,12 +167,12 @@ def test_dark_mode_switches_and_stays(url, tab):
     assert brightness() < 60
 
 
-def test_nothing_overflows_on_a_phone(built, url, tab):
-    tab.set_viewport_size(dict(width=390, height=844))
-    for name in names(built):
-        tab.goto(url + name)
-        assert tab.evaluate(OVERFLOW) == [], name
-        assert tab.evaluate('document.documentElement.scrollWidth') <= 390, name
+def test_nothing_overflows_on_a_phone(seen):
+    assert {name: o['overflow'] for name, o in seen.items() if o['overflow'] or o['width'] > PHONE[0]} == {}
+
+
+def test_sidebar_opens_on_a_phone(url, tab):
+    tab.set_viewport_size(dict(zip(('width', 'height'), PHONE)))
     tab.goto(url + 'index.html')
     tab.get_by_role('button', name='Toggle sidebar navigation').click()
     tab.locator('#quarto-sidebar').get_by_role('link', name='One table of faces').click()
@@ -174,10 +192,10 @@ KINDS = ('index', 'learning', 'explainability', 'api/learner', 'leaderboard', 's
 
 
 def test_pages_are_accessible(url, tab):
-    "Everything but colours, which take long"
+    "Everything in a page of each kind; in others all but colours, which take long"
     rules = {'color-contrast': dict(enabled=False)}
-    pages = (*KINDS, 'try', 'use', 'cli', 'glossary', 'teachers', 'command', 'CHANGELOG')
-    assert {name: o for name in pages if (o := serious(tab, f'{url}{name}.html', rules=rules))} == {}
+    pages = dict.fromkeys(('try', 'use', 'cli', 'glossary', 'teachers', 'command', 'CHANGELOG'), rules) | dict.fromkeys(KINDS, {})
+    assert {name: o for name, rules in pages.items() if (o := serious(tab, f'{url}{name}.html', rules=rules))} == {}
 
 
 def test_sidebar_folds_by_keyboard(url, tab):
@@ -190,9 +208,8 @@ def test_sidebar_folds_by_keyboard(url, tab):
     page.wait_for(state='visible')
 
 
-@pytest.mark.parametrize('scheme', ['light', 'dark'])
-def test_colours_have_contrast(url, tab, scheme):
-    tab.emulate_media(color_scheme=scheme)
+def test_colours_have_contrast_in_the_dark(url, tab):
+    tab.emulate_media(color_scheme='dark')
     for name in KINDS:
         assert serious(tab, f'{url}{name}.html', runOnly=['color-contrast']) == [], name
 
@@ -211,7 +228,7 @@ def test_seeds_are_one_row_and_published_figures_are_read(site_tool):
     one = results.Group([row(), row(seed=1, accuracy=.9)])
     assert (round(one.score, 6), one.family, one.question, one.minutes) == (.85, 'ours', '2', 2)
     assert 'mean of 2 seeds' in results.said(one) and 'seeds 80.0' in results.said(one)
-    figures = {'89.04 %': .8904, '50.7 (8 classes, other data)': .507, '.43 / .40 (weighted F1)': None, '64 / 62 (weighted F1)': None, 'named, never run': None, '': None}
+    figures = {'89.04 %': .8904, 'test 26.5 %; its report says 23.3 %': .265, 'val 33 %': .33, 'under 30 %': None, '50.7 (8 classes, other data)': .507, '.43 / .40 (weighted F1)': None, '64 / 62 (weighted F1)': None, 'named, never run': None, '': None}
     assert {o: results.published_figure(o) for o in figures} == pytest.approx(figures)
     assert [results.family_of(o) for o in ('majority', 'svm_hog', 'mlp', 'vgg16', 'else')] == ['guess', 'svm', 'small', 'body', 'other']
 
@@ -227,6 +244,20 @@ def test_results_of_a_table(site_tool, tmp_path):
     assert '<b>' not in page and page.count('<tbody id=') == 4 and page.count('class="dots-row"') == 4 and 'data-plot="happy-sad"' in page
 
 
+def test_published_systems_without_a_row_are_charted(site_tool, tmp_path):
+    "Each once, marked where nothing allows a comparison, and never where another number of classes or another measure was published"
+    results, file = site_tool.results_page, tmp_path/'board.csv'
+    rows = [row(classes=classes, recipe=name) for classes, name in ((' '.join(results.SCHEMES['7']), 'S1-vgg16-frozen'), ('angry happy', 'long'))]
+    file.write_text('\n'.join(','.join(o) for o in ([*rows[0]], *(o.values() for o in rows))))
+    page = results.page(file, tmp_path/'none.csv')
+    charted = dict(re.findall(r'aria-label="(S\d[^,"]*), not run here; ([^"]*)"', page))
+    told = re.search(r'no chart.*: (S\d.*)\.', page)[1]
+    assert 'not comparable' not in charted['S2-resnet50v2'] and charted['S3-vgg16'].endswith('not comparable: validation pictures')
+    assert charted['S2-resnet50-reduced'].endswith('not comparable: which 2 is not said')
+    assert not {o for o in charted if o.startswith(('S1-vgg16-frozen', 'S4', 'S5'))} and 'S5-convnet 62.9 % (8 classes, other data)' in told and 'S4-cnn' in told
+    assert page.count('class="dots-row elsewhere"') == len(charted) == 9
+
+
 def test_results_filter_sort_and_unfold(url, tab):
     "By mouse, by keyboard and by address"
     tab.goto(url + 'leaderboard.html')
@@ -237,6 +268,7 @@ def test_results_filter_sort_and_unfold(url, tab):
     assert plots.count() == every, 'each row of a chart says its figures'
     tab.get_by_label('question').select_option('7')
     tab.get_by_label('family').select_option('svm')
+    assert tab.get_by_text('not run here').filter(visible=True).count() == 0, 'no support vector machine was published for seven classes without a row'
     assert 0 < bodies.count() < every and 'question=7' in tab.url and 'family=svm' in tab.url
     assert tab.locator('[data-plot]:visible').count() == 1 and said.inner_text() == f'{bodies.count()} of {every} rows'
     left = bodies.count()
@@ -275,11 +307,23 @@ def test_chapter_can_be_taken_along(built, url, tab):
     assert tab.url == url + 'learner.html'
 
 
+def test_every_chapter_has_its_buttons(built, site_tool):
+    "Well-formed addresses of its source and of Colab, and a student copy that the site serves and that is a notebook"
+    for chapter in site_tool.chapters():
+        bar = re.search(r'<div class="chapter-bar">.*?</div></div>', (built/f'{site_tool.page_of(chapter)}.html').read_text(encoding='utf-8'), re.S)[0]
+        source, copy, colab = re.findall(r'href="([^"]+)"', bar)
+        assert re.fullmatch(rf'https://github\.com/[\w-]+/[\w-]+/blob/main/nbs/{chapter.name}', source) and copy == f'copies/{chapter.name}'
+        assert re.fullmatch(rf'https://colab\.research\.google\.com/github/[\w-]+/[\w-]+/blob/gh-pages/{copy}', colab)
+        assert source.split('/')[3:5] == colab.split('/')[4:6], 'of one repository'
+        nbformat.validate(nbformat.read(built/copy, as_version=4))
+
+
 def test_chapter_on_paper_is_the_chapter_alone(url, tab):
     tab.emulate_media(media='print', color_scheme='dark')
     tab.set_viewport_size(dict(width=700, height=900))
     tab.goto(url + 'learning.html')
     for part in ('#quarto-sidebar', '.navbar', '.page-navigation', '.chapter-bar > div'): assert not tab.locator(part).first.is_visible(), part
+    assert tab.locator('summary', has_text='Answer').first.is_hidden(), 'what is folded stays off the paper'
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == 'rgb(255, 255, 255)'
     assert tab.evaluate("[...document.querySelectorAll('pre')].filter(o => o.scrollWidth > o.clientWidth + 1).length") == 0
 
@@ -287,7 +331,20 @@ def test_chapter_on_paper_is_the_chapter_alone(url, tab):
 def test_glossary_has_the_sentence_that_defines(site_tool):
     text = 'First. *Easy.* A **split**<!-- term --> is a part. **Not this** one.\n\nA **scheme**<!-- term -->\nmerges: so.'
     assert site_tool.terms(text) == dict(split='A *split* is a part.', scheme='A *scheme* merges: so.')
+    assert site_tool.terms('*Dots. The distance is the* **noise floor**<!-- term -->*: `2*x` says nothing.*') == {'noise floor': 'The distance is the *noise floor*: `2*x` says nothing.'}
     assert '<dfn id="term-split">split</dfn> is' in site_tool.with_terms(text)
+
+
+def test_search_knows_the_words_of_the_glossary(built, url, tab):
+    "The word itself comes first, by its abbreviation too, and its link arrives where it is defined"
+    tab.goto(url + 'data.html')
+    for asked, page, word in (('EMA', 'fast', 'exponential moving average'), ('softmax', 'learning', 'Softmax'), ('Receptive Field', 'convolution', 'receptive field'), ('precision', 'evaluation', 'precision')):
+        tab.get_by_role('searchbox').fill(asked)
+        place = f'{page}.html#term-{word.lower().replace(" ", "-")}'
+        tab.locator('.search-result').first.and_(tab.locator(f'[href$="{place}"]')).wait_for()
+        assert f'<dfn id="{place.partition("#")[2]}">{word}</dfn>' in (built/f'{page}.html').read_text(encoding='utf-8')
+    tab.locator('.search-result').first.click()
+    assert tab.url == url + 'evaluation.html#term-precision' and tab.locator('dfn:target').inner_text() == 'precision'
 
 
 def test_teachers_page_counts_the_chapters(built):

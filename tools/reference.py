@@ -104,11 +104,18 @@ def errors_of(value) -> str:
     return 'Errors:\n\n' + '\n'.join(dict.fromkeys(found)) if found else ''
 
 
+def without_tests(source: str) -> list:
+    return [o for o in source.splitlines() if not re.match(r'#\||from |import |test_|assert |\s*with ExceptionExpected', o)]
+
+
 @cache
-def lesson_cells(notebook: Path) -> list:
-    "The code of the cells that a reader sees and that define nothing for the library"
-    cells = [o.source for o in read_nb(notebook).cells if o.cell_type == 'code' and not mark_of(o)]
-    return [o for o in cells if not re.search(r'^#\|\s*(hide|exports?|default_exp)', o, re.M)]
+def lesson_cells(notebook: Path) -> tuple:
+    "Title, and the code of the short cells that a reader sees and that define nothing for the library, without their tests"
+    cells = read_nb(notebook).cells
+    code = [o.source for o in cells if o.cell_type == 'code' and not mark_of(o)]
+    lessons = [without_tests(o) for o in code if not re.search(r'^#\|\s*(hide|exports?|default_exp)', o, re.M)]
+    texts = ['\n'.join(o).strip() for o in lessons if 0 < len(o) <= 10 and max(map(len, o)) <= 110]
+    return cells[0].source.splitlines()[0].strip('# '), [o for o in texts if 'class ' not in o]
 
 
 def example_of(name: str, value, notebooks) -> str:
@@ -116,13 +123,12 @@ def example_of(name: str, value, notebooks) -> str:
     owner, _, own = name.rpartition('.')
     used = re.compile((r'\.' if owner else r'\b') + own + (r'\b' if isinstance(value, (property, cached_property)) else r'\('))
     for notebook in notebooks:
-        for source in lesson_cells(notebook):
-            lines = [o for o in source.splitlines() if not re.match(r'#\||from |import |test_|assert |\s*with ExceptionExpected', o)]
-            text = '\n'.join(lines).strip()
-            if not used.search(text) or len(lines) > 10 or max(map(len, lines)) > 110 or 'class ' in text: continue
+        title, lessons = lesson_cells(notebook)
+        for text in lessons:
+            if not used.search(text): continue
             try: ast.parse(text)
             except SyntaxError: continue
-            return f'Example, from [{read_nb(notebook).cells[0].source.splitlines()[0].strip("# ")}](/{nbpath2html(notebook).stem}.ipynb):\n\n```python\n{text}\n```'
+            return f'Example, from [{title}](/{nbpath2html(notebook).stem}.ipynb):\n\n```python\n{text}\n```'
     return ''
 
 

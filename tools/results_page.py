@@ -18,6 +18,7 @@ from fer_teach.baselines import MLP
 from fer_teach.data import SCHEMES
 from fer_teach.fast import WINK
 from fer_teach.scratch import SCRATCH
+from fer_teach.systems import SYSTEMS, System
 
 here = Path(__file__).parent/'results'
 FAMILIES = dict(ours='Wink, ours', small='small networks', body='standard bodies', svm='support vector machines',
@@ -44,8 +45,14 @@ def family_of(method: str) -> str:
 
 def published_figure(text: str):
     "The accuracy that `text` names first; None where it names another measure or none"
-    found = re.match(r'(\d+(?:\.\d+)?) ?%?', text)
+    found = re.match(r'(?:test |val )?(\d+(?:\.\d+)?) ?%?', text)
     return float(found[1])/100 if found and 'F1' not in text else None
+
+
+def unlike(text: str) -> str:
+    "Why the published figure in `text` must not be compared with ours of the same question; empty if nothing in it says so"
+    reasons = {r'\(8 classes': '8 classes', 'other data': 'other data', '^val ': 'validation pictures', 'not said': 'other classes, perhaps'}
+    return ', '.join(o for pattern, o in reasons.items() if re.search(pattern, text))
 
 
 def question_name(classes: str) -> str:
@@ -77,6 +84,8 @@ class Group:
     def question(self): return question_name(self.classes)
     @cached_property
     def said_elsewhere(self): return published_figure(self.published)
+    @cached_property
+    def unlike(self): return unlike(self.published)
     @property
     def minutes(self): return (found := self.mean('seconds')) and found/60
     @property
@@ -115,6 +124,34 @@ def with_ids(groups: list) -> dict:
         while name in found: name, n = f'{group.id()}-{n}', n + 1
         found[name] = group
     return found
+
+
+@dataclass
+class Elsewhere:
+    "A published system without a row here"
+    name: str
+    system: System
+
+    @property
+    def published(self): return self.system.recipe.published
+    @property
+    def figure(self): return published_figure(self.published)
+    @property
+    def family(self): return family_of(self.system.arch)
+    @property
+    def question(self):
+        named, counted = re.search(r'\((\w+) v\. (\w+)', self.published), re.search(r'\((\d) classes', self.published)
+        if named: return question_name(' '.join(named.groups()))
+        return counted[1] if counted else str(getattr(self.system.recipe, 'classes', None) or 7)
+    @property
+    def unlike(self):  # of fewer than all classes the table gives the number; which they were it seldom says
+        return ', '.join(o for o in (unlike(self.published), f'which {self.question} is not said' if self.question in ('2', '4') else '') if o)
+
+
+def elsewhere(groups) -> list:
+    "The published systems that `groups` have no row of, the best first"
+    run = {o.recipe for o in groups}
+    return sorted((Elsewhere(*o) for o in SYSTEMS.items() if o[0] not in run), key=lambda o: (-(o.figure or 0), o.name))
 
 
 def annotator(file: Path):
@@ -203,7 +240,7 @@ def dots(group, scale):
     marks = [line(f'interval fam-{group.family}', at(low), at(high), y, y)]
     if group.said_elsewhere:
         there = at(group.said_elsewhere)
-        marks += [line('tie', at(group.score), there, y, y), mark('published', there, y)]
+        marks += [line('tie', at(group.score), there, y, y), mark('published', there, y, 'unlike' if group.unlike else '')]
     if len(group.rows) > 1: marks.append(line(f'range fam-{group.family}', *map(at, group.range), y, y))
     marks.append(mark(group.family, at(group.score), y))
     if group.clean: marks.append(mark(group.family, at(group.clean), y + 14, 'clean'))
@@ -236,20 +273,32 @@ def dot_row(name, group, every, scale):
     return element('li', element('span', label, kind='dots-name'), dots(group, scale), value, kind='dots-row', **tags(group))
 
 
-def dot_plot(groups: dict, people: dict) -> str:  # {id: group} of one question
-    "Every method of one question, the best first"
+def elsewhere_row(other, scale):
+    "One row of a published system that has none of ours: a hollow diamond"
+    words = f'published: {other.published}' + (f'; not comparable: {other.unlike}' if other.unlike else '')
+    label = element('span', element('strong', breakable(other.system.arch)), element('small', breakable(other.name)), element('small', escape(words)), kind='dots-name')
+    at = mark('published', scale.at(other.figure), 14, 'unlike' if other.unlike else '')
+    said = f'{other.name}, not run here; {words}'
+    plot = element('svg', element('title', escape(said)), at, kind='dots-plot', height=ROW, role='img', aria_label=said)
+    shown = element('span', f'{100*other.figure:.4g}', kind='dots-value')
+    return element('li', label, plot, shown, kind='dots-row elsewhere', data_question=other.question, data_family=other.family, data_published='yes')
+
+
+def dot_plot(groups: dict, people: dict, others=()) -> str:  # {id: group} of one question, and who else published a figure for it
+    "Every method of one question, the best first; below them the published systems that were not run here"
     every = list(groups.values())
     majority = every[0].mean('majority')
     values = [majority, *people['lines'], *(o for band in people['band'] for o in band)]
-    values += [o for g in every for o in (*g.interval, g.clean, g.said_elsewhere) if o]
+    values += [o for g in every for o in (*g.interval, g.clean, g.said_elsewhere) if o] + [o.figure for o in others]
     scale = Scale(values)
     top = element('li', '<span></span>', axis(scale, majority, people), '<span></span>', lines_of(scale, majority, people), kind='dots-row dots-axis')
-    return element('ol', top, *(dot_row(name, o, every, scale) for name, o in groups.items()), kind='dots')
+    below = [element('li', 'Published, not run here', kind='dots-head'), *(elsewhere_row(o, scale) for o in others)] if others else []
+    return element('ol', top, *(dot_row(name, o, every, scale) for name, o in groups.items()), *below, kind='dots')
 
 
 # --- accuracy by size and by time
 
-WIDE, HIGH, LETTER = 310, 320, 7  # labels are placed for a phone's width; elsewhere there is more room
+WIDE, HIGH, LETTER, NEAR = 310, 320, 7, 45  # labels are placed for a phone's width; elsewhere there is more room
 
 
 BESIDE = ((-8, -8, 'end'), (8, -8, 'start'), (10, 4, 'start'), (-10, 4, 'end'), (0, -12, 'middle'), (8, 17, 'start'), (-8, 17, 'end'), (0, 21, 'middle'))
@@ -259,9 +308,10 @@ def _overlap(a, b): return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] 
 
 
 def place_labels(points, plot=(WIDE, HIGH)) -> dict:  # [(x, y, text)], the most important first
-    "{index: (dx, dy, anchor)} of the labels that fit beside their points without touching a point or another label"
+    "{index: (dx, dy, anchor)} of the labels that fit beside their points without touching a point or another label, or saying it twice"
     taken, placed = [(x - 7, y - 7, x + 7, y + 7) for x, y, _ in points], {}
     for i, (x, y, text) in enumerate(points):
+        if any(points[j][2] == text and math.dist(points[j][:2], (x, y)) < NEAR for j in placed): continue
         wide = LETTER*len(text)
         for dx, dy, anchor in BESIDE:
             left = x + dx - dict(start=0, middle=wide/2, end=wide)[anchor]
@@ -396,7 +446,8 @@ def heading(question, classes):
 
 def legend(families):
     keys = [key(o, FAMILIES[o]) for o in FAMILIES if o in families]
-    keys += [key('ours', 'hollow: without the pictures that are in Training too', 'clean plain'), key('published', 'published')]
+    keys += [key('ours', 'hollow: without the pictures that are in Training too', 'clean plain'), key('published', 'published'),
+             key('published', 'published, not comparable: other data, classes or pictures', 'unlike')]
     return f'<ul class="results-legend">{"".join(keys)}</ul>'
 
 
@@ -419,6 +470,7 @@ EMPTY = ('There are no rows yet: nothing has been measured for publication. A ro
 INTRODUCTION = """What each method reaches on test pictures of FER2013 that it never saw, and what others published. Every figure of ours was
 written by a run of `fer_teach benchmark`. A line is the 95\N{NO-BREAK SPACE}% interval: where two lines overlap much, call it a tie.
 Seeds of one recipe are one row, with their mean; the thick line is their range.
+Each project split its pictures in its own way, so even a solid diamond is no figure for our test pictures.
 """
 BY_SIZE = """## Accuracy by size and by time {#by-size}
 
@@ -434,6 +486,12 @@ def about_people(one):
     if one: told += (f' Grey line at {100*one:.0f}\N{NO-BREAK SPACE}%: one annotator of FER+ against the same labels '
                      '([chapter 74](74_failures.ipynb) says how it was counted).')
     return told + '\n'
+
+
+def uncharted(others) -> str:
+    "What was published and stands in no chart, and why"
+    told = '; '.join(f'{o.name} {o.published}' for o in others if re.match(r'(under )?\.?\d', o.published))
+    return f'Published and in no chart, for it is no accuracy on the classes of one: {told}.\n' if told else ''
 
 
 def scatters(groups, people):
@@ -453,11 +511,14 @@ def page(file: Path, people_file: Path) -> str:
     people = dict(band=[(HUMAN[0] - HUMAN[1], HUMAN[0] + HUMAN[1])], lines=[HUMAN[0], *([one] if one else [])])
     nobody = dict(band=[], lines=[])
     parts = [top, INTRODUCTION, raw(filters(questions, families) + legend(families))]
+    others = elsewhere(groups.values())
+    charted = [o for o in others if o.figure and o.question in questions]
     for question, name in questions.items():
         own = {k: o for k, o in groups.items() if o.question == question}
-        plot = dot_plot(own, people if question == '7' else nobody)
+        plot = dot_plot(own, people if question == '7' else nobody, [o for o in charted if o.question == question])
         parts += [f'## {name} {{#q-{question}}}\n', raw(element('div', plot, data_plot=question))]
         if question == '7': parts += [about_people(one), BY_SIZE, raw(scatters(own, people))]
+    parts.append(uncharted([o for o in others if o not in charted]))
     script = (here/'results.js').read_text(encoding='utf-8')
     parts += ['## Every row {#every-row}\n', raw(f'{table(groups)}<script>{script}</script>')]
     return '\n'.join(parts)

@@ -202,18 +202,36 @@ def with_terms(text: str) -> str:
     return TERM.sub(lambda o: f'<dfn id="{term_id(o[1])}">{o[1]}</dfn>', text)
 
 
+def without_italics(sentence: str) -> str:
+    "A sentence without the italics of the caption of which it is a part"
+    rest = re.sub(r'`[^`]*`', '', TERM.sub('', sentence))
+    if rest.count('*') % 2 == 0 and not re.fullmatch(r'\*[^*]+\*', rest): return sentence
+    return re.sub(r'(`[^`]*`)|(?<!\*)\*(?!\*)', lambda o: o[1] or '', sentence)
+
+
 def terms(text: str) -> dict:
     "{word: the sentence that defines it} of a cell"
-    sentences = re.split(r'(?<=[.!?])[*"]?\s+|\n\n', text)
+    sentences = map(without_italics, re.split(r'(?<=[.!?])[*"]?\s+|\n\n', text))
     return {word: TERM.sub(r'*\1*', sentence).replace('\n', ' ') for sentence in sentences for word in TERM.findall(sentence)}
 
 
-def glossary_page(pages: dict) -> str:  # of {page: notebook}
-    "Markdown of every word that a chapter marks where it defines it"
-    found = [(word, sentence, page) for page, notebook in pages.items() for cell in notebook.cells
-             if cell.cell_type == 'markdown' for word, sentence in terms(cell.source).items()]
-    entries = (f'- [**{word}**](/{page}.html#{term_id(word)}): {sentence}' for word, sentence, page in sorted(found, key=lambda o: o[0].lower()))
+def glossary(pages: dict) -> list:  # of {page: notebook}
+    "Every word that a chapter marks where it defines it, with its sentence and page, by the alphabet"
+    return sorted(((word, sentence, page) for page, notebook in pages.items() for cell in notebook.cells if cell.cell_type == 'markdown'
+                   for word, sentence in terms(cell.source).items()), key=lambda o: o[0].lower())
+
+
+def glossary_page(words: list) -> str:
+    entries = (f'- [**{word}**](/{page}.html#{term_id(word)}): {sentence}' for word, sentence, page in words)
     return '\n'.join(['---\ntitle: Glossary\ntoc: false\n---\n', 'Each word with the sentence of the chapter that defines it.\n', *entries]) + '\n'
+
+
+def to_be_found(word: str, sentence: str, page: str) -> dict:
+    "What the search knows of a word: where it is defined, and its abbreviation, (ABC) behind it"
+    short, place = re.search(rf'\*{re.escape(word)}\* \(([A-Z]\w*[A-Z])\b', sentence), f'{page}.html#{term_id(word)}'
+    said = re.sub(r'\]\([^)]*\)|[*`\[\]]', '', sentence)
+    return dict(objectID=place, href=place, title='Glossary', section=f'{word} ({short[1]})' if short else word, text=said,
+                words=[word.lower(), *([short[1].lower()] if short else [])])
 
 
 def told_page(file: Path) -> str: return relink(NbdevLookup().linkify(file.read_text(encoding='utf-8')))
@@ -250,7 +268,7 @@ def with_all_notebooks(config: dict) -> dict:
 def first_heading(notebook): return next(i for i, o in enumerate(notebook.cells) if o.source.startswith('## '))
 
 
-def stage_pages(stage: Path):
+def stage_pages(stage: Path) -> list:  # the words of the glossary
     "Everything that smalldocs needs, in one folder"
     for name in ('api', 'source', 'figures', 'try'): (stage/name).mkdir()
     config = with_all_notebooks(yaml.safe_load((root/'nbs/_quarto.yml').read_text(encoding='utf-8')))
@@ -271,7 +289,8 @@ def stage_pages(stage: Path):
         copy.write_bytes(file.read_bytes())
 
     pages, reached = {page_of(o): without_answers(read_nb(o)) for o in notebooks}, set()
-    (stage/'glossary.md').write_text(glossary_page(pages), encoding='utf-8')
+    words = glossary(pages)
+    (stage/'glossary.md').write_text(glossary_page(words), encoding='utf-8')
     for page, notebook in pages.items():
         PageOf()(notebook)
         store_figures(notebook, page, stage)
@@ -284,6 +303,7 @@ def stage_pages(stage: Path):
         if page == 'index': notebook.cells.insert(first_heading(notebook), mk_cell(raw(try_page.home()), 'markdown'))
         if page in bars: notebook.cells.insert(1, mk_cell(bars[page], 'markdown'))
         write_nb(notebook, stage/f'{page}.ipynb')
+    return words
 
 
 def with_mathml(text: str) -> str:
@@ -308,34 +328,46 @@ def with_landmarks(text: str) -> str:
     return re.sub(r'(<a class="sidebar-item-toggle[^>]*) role="navigation"', r'\1 role="button" tabindex="0"', text)  # as does the button beside it
 
 
-def without_network(out: Path):
+NAMED_FIRST = """const named = index.filter(e => (e.words || []).includes(q.toLowerCase()))  // the word itself before all that mentions it
+      hits.splice(0, hits.length, ...named, ...hits.filter(e => !named.includes(e)))
+      """
+
+
+def search_from_disk(out: Path, words=()):
+    "The index of the search as a script, which also files opened from disk can load, with the words of the glossary"
+    index = json.loads((out/'search.json').read_text(encoding='utf-8')) + [to_be_found(*o) for o in words]
+    (out/'search.js').write_text(f'window.searchIndex = {json.dumps(index, ensure_ascii=False)}', encoding='utf-8')
+    (out/'search.json').unlink()
+    script = out/'site_libs/smalldocs.js'
+    fetched = re.compile(r'const r = await fetch\(offset \+ "search.json"\);\s*index = await r.json\(\);')
+    loaded = ("await new Promise((onload, onerror) => document.head.append(Object.assign(document.createElement('script'), "
+              "{src: offset + 'search.js', onload, onerror}))); index = window.searchIndex;")
+    text, changed = fetched.subn(loaded, script.read_text(encoding='utf-8'))
+    text, sorted_too = re.subn(r'(?=if \(!hits\.length\))', NAMED_FIRST, text)
+    if not changed or not sorted_too: sys.exit('smalldocs reads its search index in another way now: tools/site.py must follow')
+    script.write_text(text, encoding='utf-8')
+
+
+def without_network(out: Path, words=()):
     "Equations as MathML, landmarks with names, no fonts from elsewhere, and a search that also works on files opened from disk"
     for page in out.rglob('*.html'):
         text = with_landmarks(with_mathml(page.read_text(encoding='utf-8')))
         page.write_text(re.sub(r'<a (href="#line-\d+")></a>', r'<a \1 tabindex="-1" aria-hidden="true"></a>', text), encoding='utf-8')
     for theme in out.glob('site_libs/themes/*.css'):
         theme.write_text(re.sub(r'@import url\([^)]*\);', '', theme.read_text(encoding='utf-8')), encoding='utf-8')
-    (out/'search.js').write_text(f'window.searchIndex = {(out/"search.json").read_text(encoding="utf-8")}', encoding='utf-8')
-    script = out/'site_libs/smalldocs.js'
-    fetched = re.compile(r'const r = await fetch\(offset \+ "search.json"\);\s*index = await r.json\(\);')
-    loaded = ("await new Promise((onload, onerror) => document.head.append(Object.assign(document.createElement('script'), "
-              "{src: offset + 'search.js', onload, onerror}))); index = window.searchIndex;")
-    text, changed = fetched.subn(loaded, script.read_text(encoding='utf-8'))
-    if not changed: sys.exit('smalldocs reads its search index in another way now: tools/site.py must follow')
-    script.write_text(text, encoding='utf-8')
-    (out/'search.json').unlink()
+    search_from_disk(out, words)
 
 
 def build(out: Path):
     with tempfile.TemporaryDirectory() as folder:
         stage = Path(folder)/'site'
         stage.mkdir()
-        stage_pages(stage)
+        words = stage_pages(stage)
         site = Site(load(stage), quiet=True)
         site.out = out
         number = site.build()
     if site.warnings: sys.exit('\n'.join(site.warnings))
-    without_network(out)
+    without_network(out, words)
     (out/'copies').mkdir()
     for chapter in chapters(): (out/'copies'/chapter.name).write_text(json.dumps(make_copy(chapter.stem)), encoding='utf-8')
     print(f'{number} pages in {out}')
