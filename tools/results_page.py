@@ -44,9 +44,9 @@ def family_of(method: str) -> str:
 
 
 def published_figure(text: str):
-    "The accuracy that `text` names first; None where it names another measure or none"
-    found = re.match(r'(?:test |val )?(\d+(?:\.\d+)?) ?%?', text)
-    return float(found[1])/100 if found and 'F1' not in text else None
+    "The accuracy that `text` begins with; None where it begins otherwise"
+    found = re.match(r'(?:test |val )?(\d*\.?\d+) ?%?', text)
+    return float(found[1])/(1 if found[1].startswith('.') else 100) if found else None  # .43 or 43 %
 
 
 def unlike(text: str) -> str:
