@@ -51,7 +51,8 @@ def published_figure(text: str):
 
 def unlike(text: str) -> str:
     "Why the published figure in `text` must not be compared with ours of the same question; empty if nothing in it says so"
-    reasons = {r'\(8 classes': '8 classes', 'other data': 'other data', '^val ': 'validation pictures', 'not said': 'other classes, perhaps'}
+    reasons = {r'\(8 classes': '8 classes', 'other data': 'other data', '^val ': 'validation pictures', 'not said': 'other classes, perhaps',
+               'not clear': 'how it began is not clear'}
     return ', '.join(o for pattern, o in reasons.items() if re.search(pattern, text))
 
 
