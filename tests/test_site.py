@@ -14,7 +14,10 @@ import pytest
 from conftest import lines_of
 from tests.pages import ROOT, chromium_with, load_site_tool, new_page, served
 
-SEEN = """() => ({
+SEEN = """async () => {
+  for (const o of document.images) o.loading = 'eager'  // a lazy one far below is asked for too
+  await Promise.allSettled([...document.images].map(o => o.decode()))
+  return {
   links: [...document.querySelectorAll('a[href]')].map(o => [o.href, o.innerText.trim()]),
   ids: [...document.querySelectorAll('[id]')].map(o => o.id),
   images: [...document.images].filter(o => !o.complete || !o.naturalWidth || !o.alt).map(o => o.src),
@@ -23,7 +26,7 @@ SEEN = """() => ({
   if (o.getBoundingClientRect().right <= innerWidth + 1 || !o.checkVisibility() || o.closest('.visually-hidden, #quarto-sidebar')) return false
   for (let p = o.parentElement; p; p = p.parentElement) if (['auto', 'scroll'].includes(getComputedStyle(p).overflowX)) return false
   return true
-}).map(o => o.outerHTML.slice(0, 120)).slice(0, 5)})"""
+}).map(o => o.outerHTML.slice(0, 120)).slice(0, 5)}}"""
 PHONE = (390, 844)
 
 
