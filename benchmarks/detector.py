@@ -2,9 +2,10 @@
 
 `python benchmarks/detector.py --data fer2013.zip [--faces 100] [--contestants fer_teach cascade dlib] [--out rows.csv]`
 
-FER2013's faces (photographs of all kinds, some in profile, some no faces at all, so nobody finds all of them) are pasted, in memory, into pictures of 640 x 480, at several sizes, turns and lights; drawn faces likewise. A face is found if the middle of a box
-is near its own (a quarter of its side) and their sides differ by less than a factor of 1.6. False alarms are counted on pictures
-without people: those of scikit-image and scikit-learn, their quarters, and noise with the spectrum of photographs.
+FER2013's faces (photographs of all kinds, some in profile, some no faces at all, so nobody finds all of them) are pasted, in memory,
+into pictures of 640 x 480, at several sizes, turns and lights; drawn faces likewise. A face is found if the middle of a box is near its
+own (a quarter of its side) and their sides differ by less than a factor of 1.6. False alarms are counted on pictures without people: those
+of scikit-image and scikit-learn, their quarters, and noise with the spectrum of photographs.
 
 `upright` are those of FER2013's faces that look into the camera, chosen without a detector: dlib's landmarks (extra `landmarks`), fitted
 to the whole crop, are the same in its mirror image, the eyes are level and the nose is between them. These limits were set on PublicTest

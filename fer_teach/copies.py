@@ -115,7 +115,7 @@ def _first_cell(cells):
     source = f'fer_teach @ git+{links["Repository"]}'
     least = tuple(int(o) for o in python.split('.'))
     facts = dict(python=least, dotted=python, version=about['Version'])
-    return _code_cell('environment', FIRST.format(source=source, needs=_needs(cells), **facts))
+    return _code_cell('copy-environment', FIRST.format(source=source, needs=_needs(cells), **facts))
 
 def _needs(cells) -> list:
     "The modules that code imports at its top level, apart from Python's own and ours"
@@ -149,7 +149,7 @@ def _way(chapter, beside):
     links = [f'[← {_title(beside[at - 1])}]({beside[at - 1]}.ipynb)'] if at else []
     links += ['[Map of the course](index.ipynb)']
     links += [f'[{_title(beside[at + 1])} →]({beside[at + 1]}.ipynb)'] if at < last else []
-    return _text_cell('way', ' · '.join(links))
+    return _text_cell('copy-way', ' · '.join(links))
 
 def _heading(chapter):
     "The lines of a chapter's first cell: its title, and what it promises"

@@ -89,8 +89,11 @@ def test_student_copy_has_the_chapter(chapter):
     first = next((i for i, o in enumerate(source) if (mark_of(o) or ('',))[0] == 'stub'), len(source))
     told = [o for o in code(source[:first]) if o]
     assert code(copy)[1:1 + len(told)] == told
-    assert [o['id'] for o in copy[:3]] == [source[0]['id'], 'way', 'environment']
+    assert [o['id'] for o in copy[:3]] == [source[0]['id'], 'copy-way', 'copy-environment']
     compile(source_of(copy[2]), chapter, 'exec')
+    for kind in ('student', 'solutions', 'nbgrader'):
+        ids = [o['id'] for o in make_copy(chapter, kind, beside=tuple(CHAPTERS))['cells']]
+        assert len(set(ids)) == len(ids), kind
 
 
 @pytest.mark.parametrize('chapter', CHAPTERS)
@@ -111,7 +114,7 @@ def test_teachers_copy_has_everything_and_runs_no_wrong_answer():
 
 @pytest.mark.parametrize('place', ['Colab', 'elsewhere'])
 def test_first_cell_installs_on_colab_and_says_how_elsewhere(place, monkeypatch):
-    first, ran = source_of(next(o for o in make_copy('10_data')['cells'] if o['id'] == 'environment')), []
+    first, ran = source_of(next(o for o in make_copy('10_data')['cells'] if o['id'] == 'copy-environment')), []
     monkeypatch.setattr('importlib.util.find_spec', lambda name: ran or None)
     monkeypatch.setattr('subprocess.run', lambda command, check: ran.append(command))
     if place == 'Colab': monkeypatch.setitem(sys.modules, 'google.colab', object())

@@ -86,7 +86,7 @@ def test_course_comes_from_the_wheel(stranger, tmp_path):
     chapters = tuple(stored_course()['chapters'])
     for name in chapters: assert json.loads((tmp_path/'lessons'/f'{name}.ipynb').read_text())['cells'] == make_copy(name, beside=chapters)['cells'], name
     cells = json.loads((tmp_path/'lessons/14_audit.ipynb').read_text())['cells']
-    first = next(''.join(o['source']) for o in cells if o['id'] == 'environment')
+    first = next(''.join(o['source']) for o in cells if o['id'] == 'copy-environment')
     answer = 'def search_scores(found, planted): return 0, 0'
     done = run(stranger/'python', '-c', f'{first}\nimport numpy as np\n{answer}\ncheck("search-scores")', cwd=tmp_path)
     assert re.fullmatch(r'Ready: Python [\d.]+, fer_teach [\d.]+\.\nWrong: `search_scores` is \(0\.0, 0\.0\).+\n', done.stdout), done.stdout + done.stderr

@@ -301,7 +301,7 @@ def test_chapter_can_be_taken_along(built, url, tab):
     assert re.search(r'Chapter \d+ of \d+\s+\d+ minutes to read\s+\d+ exercises', bar.inner_text())
     with tab.expect_download() as kept: bar.get_by_role('link', name='Download').click()
     cells = json.loads(Path(kept.value.path()).read_text(encoding='utf-8'))['cells']
-    assert kept.value.suggested_filename == '20_learning.ipynb' and any(o['id'] == 'environment' for o in cells)
+    assert kept.value.suggested_filename == '20_learning.ipynb' and any(o['id'] == 'copy-environment' for o in cells)
     assert bar.get_by_role('link', name='Colab').get_attribute('href').endswith('/copies/20_learning.ipynb')
     assert bar.get_by_role('link', name='source').get_attribute('href').endswith('/nbs/20_learning.ipynb')
     assert tab.locator('details[open]').count() == 0 and tab.locator('summary', has_text='Answer').count() > 10

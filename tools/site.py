@@ -1,4 +1,5 @@
 "The docs site from the notebooks and their stored outputs: `python tools/site.py [OUT]`, by default into _docs."
+import argparse
 import ast
 import base64
 import html
@@ -374,7 +375,9 @@ def build(out: Path):
 
 
 if __name__ == '__main__':
-    out = Path(sys.argv[1] if len(sys.argv) > 1 else root/'_docs').resolve()
+    parser = argparse.ArgumentParser(description='Build the docs site from the notebooks.')
+    parser.add_argument('out', nargs='?', default=root/'_docs', type=Path, help='folder to write; _docs by default')
+    out = parser.parse_args().out.resolve()
     os.chdir(root)
     if NbdevLookup()['learn_emotions'] is None: sys.exit("nbdev cannot see the package: pip install -e '.[dev]' first")
     build(out)
