@@ -16,6 +16,7 @@ from .core import FaceError, _log, check_free, read_tensors
 from .data import SCHEMES, class_groups, data_fingerprint
 from .readers import find_faces
 from .leaderboard import add_to_leaderboard
+from .callbacks import fast_bfloat16
 from .baselines import FittedBaseline, fit_baseline
 from .reduction import judge_on
 from .archs import ALL_BASELINES, find_arch
@@ -116,5 +117,6 @@ def _data_name(data):
 def _machine():
     parts = [f'{platform.system()} {platform.machine()}', f'{torch.get_num_threads()} threads',
              'AMX' if torch.cpu._is_amx_tile_supported() else 'no AMX']
+    if fast_bfloat16(torch.device('cpu')): parts.append('bfloat16')
     if torch.cuda.is_available(): parts.append(torch.cuda.get_device_name())
     return ', '.join(parts)

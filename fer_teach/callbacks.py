@@ -6,6 +6,7 @@
 __all__ = ['BFloat16', 'EarlyStopping', 'Plateau', 'ProgressiveSizes', 'EMA', 'Checkpoint']
 
 # %% ../nbs/library/23_callbacks.ipynb #imports
+import os
 from pathlib import Path
 
 import torch
@@ -19,9 +20,12 @@ from fastai.learner import Recorder
 
 # %% ../nbs/library/23_callbacks.ipynb #fast-bfloat16-inside
 def fast_bfloat16(device: torch.device) -> bool:
-    "Does `device` have matrix units that make bfloat16 faster than float32?"
+    "Does `device` have units that make bfloat16 faster than float32?"
     if device.type == 'cuda': return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == 'cpu' and torch.backends.mkldnn.is_available() and torch.cpu._is_amx_tile_supported()
+    if device.type != 'cpu' or not torch.backends.mkldnn.is_available(): return False
+    limit = os.environ.get('ONEDNN_MAX_CPU_ISA', 'ALL').upper()
+    allowed = limit in ('ALL', 'DEFAULT') or any(o in limit for o in ('BF16', 'FP16', 'AMX'))
+    return allowed and (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 # %% ../nbs/library/23_callbacks.ipynb #fast-bfloat16
 class BFloat16(Callback):

@@ -7,6 +7,7 @@ __all__ = ['wilson_interval', 'Result', 'evaluate', 'Comparison', 'compare']
 
 # %% ../nbs/16_evaluation.ipynb #imports
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -177,7 +178,8 @@ def _notes(self: Result):
 def _answers(model, faces):
     "(class names, probabilities or None, predictions) of `model` for `faces`, checked"
     if hasattr(model, 'probabilities'):
-        names, answer = tuple(model.vocab), model.probabilities(faces)
+        with getattr(model, 'autocast', nullcontext)(): answer = model.probabilities(faces)
+        names = tuple(model.vocab)
         if answer is None: answer = model.predictions(faces)
     else: names, answer = tuple(getattr(model, 'columns', faces.vocab)), model
     answer = np.asarray(answer)

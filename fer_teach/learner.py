@@ -59,15 +59,17 @@ def _optimizer(recipe):
     if recipe.optimizer not in OPTIMIZERS: raise unknown('optimizer', recipe.optimizer, OPTIMIZERS)
     return partial(OptimWrapper, opt=OPTIMIZERS[recipe.optimizer], **(dict(eps=1e-7) if recipe.keras else {}))
 
+def _bfloat16(recipe, device):
+    return recipe.precision == 'bfloat16' or (recipe.precision == 'auto' and fast_bfloat16(device))
+
 def _callbacks(recipe, device):
     "What `recipe` asks for beside the loop"
-    bf16 = recipe.precision == 'bfloat16' or (recipe.precision == 'auto' and fast_bfloat16(device))
     chosen = [StopNaN()]
     if recipe.body_norm != 'updated': chosen.append(BnFreeze())
     if recipe.l2: chosen.append(DensePenalty(recipe.l2))
     if recipe.progressive_sizes: chosen.append(ProgressiveSizes(recipe.progressive_sizes))
     if recipe.ema: chosen.append(EMA(recipe.ema))
-    if bf16: chosen.append(BFloat16())
+    if _bfloat16(recipe, device): chosen.append(BFloat16())
     if not has_bars(): chosen.append(EpochLines())
     return chosen
 
@@ -248,6 +250,12 @@ def views(x: torch.Tensor,  # input (n, channels, h, w)
 def zoomed(x: torch.Tensor, times: float) -> torch.Tensor:
     "`x` (n, channels, h, w) so many times larger around its middle; where that leaves a margin, the border is repeated"
     return warped(x, torch.eye(2, 3, device=x.device).expand(x.shape[0], 2, 3)/times)
+
+@patch
+def autocast(self: Learner):
+    "A context in which the network computes in its recipe's precision; `evaluate` judges in it"
+    device = next(self.model.parameters()).device
+    return torch.autocast(device.type, torch.bfloat16, enabled=_bfloat16(self.recipe, device))
 
 @patch
 def probabilities(self: Learner, faces: Faces) -> np.ndarray:
