@@ -1,8 +1,9 @@
-"""Accuracy by time: a plain reference, Mini-Xception and wink, trained one after another on one machine; writes nbs/time.csv.
+"""Accuracy by time: a plain reference, Mini-Xception, network A and wink, trained one after another on one machine: nbs/time.csv.
 
-`python benchmarks/time_to.py [--data fer2013] [--seeds 0 1 2] [--threads 2] [--only reference wink ...]`. The reference is a residual
-network of 760 thousand parameters, trained by AdamW for 14 epochs; R is its time of training, and every other time is told as a
-share of it. Seconds are of training alone, without reading and judging. `--test` also reads PrivateTest, once per network and seed.
+`python benchmarks/time_to.py [--data fer2013] [--seeds 0 1 2] [--threads 2] [--only reference wink ...] [--add]`. The reference is a
+residual network of 760 thousand parameters, trained by AdamW for 14 epochs; R is its time of training, and every other time is told as
+a share of it. Seconds are of training alone, without reading and judging. `--test` also reads PrivateTest, once per network and seed.
+What is added with `--add` must run in the same hour on the same machine.
 """
 import argparse
 import os
@@ -19,7 +20,7 @@ from fer_teach.fast import WINK
 from fer_teach.learner import emotion_learner, fit_recipe
 from fer_teach.readers import find_faces
 from fer_teach.recipes import Arch, Recipe
-from fer_teach.scratch import MINI_XCEPTION
+from fer_teach.scratch import MINI_XCEPTION, plain_conv
 from torch import nn
 
 FILE = Path(__file__).parents[1]/'nbs/time.csv'
@@ -48,10 +49,32 @@ REFERENCE = Arch('reference', plain_residual, recipes=dict(default=Recipe(
     augment=dict(flip=True, rotation=10, zoom=.1, shift=.05))))
 
 
+class Block(nn.Module):
+    "Two convolutions beside a shortcut that is averaged; at first the block adds nothing"
+    def __init__(self, i, o, stride=1):
+        super().__init__()
+        self.body = nn.Sequential(conv(i, o, 3, stride), *plain_conv(o, o))
+        nn.init.zeros_(self.body[-1].weight)
+        pool = [nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False)] if stride > 1 else []
+        self.shortcut = nn.Sequential(*pool, nn.Conv2d(i, o, 1, bias=False), nn.BatchNorm2d(o)) if i != o else nn.Identity()
+    def forward(self, x): return (self.body(x) + self.shortcut(x)).relu()
+
+
+def network_a(channels, classes, widths=(64, 160)):
+    stages = [nn.Sequential(Block(i, o, 2), Block(o, o)) for i, o in zip((32, *widths), widths)]
+    return nn.Sequential(conv(channels, 32, 5, 2), *stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[-1], classes))
+
+
+NETWORK_A = Arch('network A', network_a, recipes=dict(default=Recipe(  # what fer_teach came with before wink
+    epochs=8, lr=5e-3, batch_size=128, weight_decay=.05, optimizer='muon', ema=.99,
+    progressive_sizes=((0, 32), (.4, 40), (.7, 48)), augment=dict(flip=True, shift=.06))))
+
+
 def contestants():
     "{name: (arch, recipe)}"
     wink = WINK.recipe('default')
     return {'reference': (REFERENCE, REFERENCE.recipe('default')),
+            'network A': (NETWORK_A, NETWORK_A.recipe('default')),
             'wink': (WINK, wink),
             'wink, 20 epochs': (WINK, replace(WINK.recipe('long'), epochs=20)),
             'mini_xception': (MINI_XCEPTION, MINI_XCEPTION.recipe('default'))}
@@ -87,10 +110,12 @@ def main():
     parser.add_argument('--threads', type=int, default=torch.get_num_threads())
     parser.add_argument('--only', nargs='+', choices=contestants())
     parser.add_argument('--test', action='store_true', help='read PrivateTest too')
+    parser.add_argument('--add', action='store_true', help='keep what stands in the file')
     parser.add_argument('--out', default=FILE, type=Path)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    faces, tables = find_faces(args.data).reduce(7), []
+    faces = find_faces(args.data).reduce(7)
+    tables = [pd.read_csv(args.out)] if args.add and args.out.exists() else []
     for seed in args.seeds:
         for name, (arch, recipe) in contestants().items():
             if args.only and name not in args.only: continue

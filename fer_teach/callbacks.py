@@ -27,6 +27,11 @@ def fast_bfloat16(device: torch.device) -> bool:
     allowed = limit in ('ALL', 'DEFAULT') or any(o in limit for o in ('BF16', 'FP16', 'AMX'))
     return allowed and (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
+def slow_in_bfloat16(model: nn.Module) -> bool:
+    "Has `model` depthwise convolutions whose gradients a CPU is slow to compute in bfloat16?"
+    layers = [o for o in model.modules() if isinstance(o, nn.Conv2d) and o.groups == o.in_channels > 1]
+    return any(max(o.stride) > 1 or max(o.kernel_size) > 3 for o in layers)
+
 # %% ../nbs/library/23_callbacks.ipynb #fast-bfloat16
 class BFloat16(Callback):
     "Compute the forward pass in bfloat16 while training; weights, loss and statistics stay in float32"

@@ -21,7 +21,7 @@ from .evaluation import evaluate
 from .batches import Augment, FaceLoader, FaceLoaders, PixelTable, warped
 from .recipes import Arch, Recipe, Run, build_network, plan_run
 from .callbacks import EMA, BFloat16, Checkpoint, DensePenalty, EarlyStopping, EpochLines, KeepValues
-from .callbacks import Plateau, ProgressiveSizes, StopNaN, fast_bfloat16
+from .callbacks import Plateau, ProgressiveSizes, StopNaN, fast_bfloat16, slow_in_bfloat16
 from fastai.callback.core import CancelEpochException
 from fastai.callback.schedule import fit_one_cycle  # makes it a method
 from fastai.callback.progress import ProgressCallback
@@ -59,17 +59,18 @@ def _optimizer(recipe):
     if recipe.optimizer not in OPTIMIZERS: raise unknown('optimizer', recipe.optimizer, OPTIMIZERS)
     return partial(OptimWrapper, opt=OPTIMIZERS[recipe.optimizer], **(dict(eps=1e-7) if recipe.keras else {}))
 
-def _bfloat16(recipe, device):
-    return recipe.precision == 'bfloat16' or (recipe.precision == 'auto' and fast_bfloat16(device))
+def _bfloat16(recipe, device, model):
+    if recipe.precision != 'auto': return recipe.precision == 'bfloat16'
+    return fast_bfloat16(device) and not (device.type == 'cpu' and slow_in_bfloat16(model))
 
-def _callbacks(recipe, device):
-    "What `recipe` asks for beside the loop"
+def _callbacks(recipe, rough):
+    "What `recipe` asks for beside the loop; `rough`: in bfloat16"
     chosen = [StopNaN()]
     if recipe.body_norm != 'updated': chosen.append(BnFreeze())
     if recipe.l2: chosen.append(DensePenalty(recipe.l2))
     if recipe.progressive_sizes: chosen.append(ProgressiveSizes(recipe.progressive_sizes))
     if recipe.ema: chosen.append(EMA(recipe.ema))
-    if _bfloat16(recipe, device): chosen.append(BFloat16())
+    if rough: chosen.append(BFloat16())
     if not has_bars(): chosen.append(EpochLines())
     return chosen
 
@@ -168,7 +169,7 @@ def _untrained(faces, run, load=True):
     learn = FaceLearner(dls, freeze(model, recipe.trainable, recipe.body_norm),
                         loss_func=_loss(recipe, faces), opt_func=_optimizer(recipe), metrics=accuracy,
                         splitter=trainable_params if recipe.layer_decay == 1 else layer_groups,
-                        cbs=_callbacks(recipe, device), run=run)
+                        cbs=_callbacks(recipe, _bfloat16(recipe, device, model)), run=run)
     if not has_bars(): learn.remove_cb(ProgressCallback)
     learn.skipped = faces.skipped
     return learn
@@ -255,7 +256,7 @@ def zoomed(x: torch.Tensor, times: float) -> torch.Tensor:
 def autocast(self: Learner):
     "A context in which the network computes in its recipe's precision; `evaluate` judges in it"
     device = next(self.model.parameters()).device
-    return torch.autocast(device.type, torch.bfloat16, enabled=_bfloat16(self.recipe, device))
+    return torch.autocast(device.type, torch.bfloat16, enabled=_bfloat16(self.recipe, device, self.model))
 
 @patch
 def probabilities(self: Learner, faces: Faces) -> np.ndarray:

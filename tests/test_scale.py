@@ -15,14 +15,13 @@ from PIL import Image
 
 from fer_teach import batches, cache, files
 from fer_teach.auditing import audit
-from fer_teach.callbacks import BFloat16
 from fer_teach.core import FaceError
 from fer_teach.data import data_fingerprint
 from fer_teach.drawn import drawn_faces
 from fer_teach.evaluation import evaluate
 from fer_teach.fer2013 import CSV_EMOTIONS
 from fer_teach.leaderboard import read_leaderboard
-from fer_teach.learner import _callbacks, face_loaders, train
+from fer_teach.learner import _bfloat16, face_loaders, train
 from fer_teach.readers import read_faces
 from fer_teach.recipes import Arch, Recipe
 
@@ -152,7 +151,7 @@ def test_paths_of_a_graphics_card(both, monkeypatch):
     assert batches.PixelTable(here).on(card).x.device.type == 'cpu'
     for has in (True, False):
         monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda including_emulation: has)
-        assert any(isinstance(o, BFloat16) for o in _callbacks(Recipe(), torch.device('cuda'))) == has
+        assert _bfloat16(Recipe(), torch.device('cuda'), torch.nn.Identity()) == has
 
 
 def test_everything_in_order(monkeypatch):
