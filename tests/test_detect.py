@@ -121,7 +121,13 @@ def test_boxes_are_in_pixels_of_the_picture(tmp_path):
     large.rotate(90, expand=True).save(tmp_path/'lying.jpg', exif=exif, quality=90)
     box, *others = (detect_emotions(o)[[*FACE_COLUMNS[4:8]]].to_numpy() for o in (large, tmp_path/'large.jpg', tmp_path/'lying.jpg'))
     assert len(box) == 1 and box[0, 2] > 800
-    for other in others: assert np.abs(other - box).max() < .1*box[0, 2]  # JPEG moves a box by a few hundredths of its width
+    for other in others: assert overlap(other[0], box[0]) > .6  # JPEG moves a box somewhat
+
+
+def overlap(a, b):
+    "The area that two boxes (x, y, width, height) share, by the area that they cover together"
+    shared = np.prod([max(min(a[i] + a[i + 2], b[i] + b[i + 2]) - max(a[i], b[i]), 0) for i in (0, 1)])
+    return shared/(a[2]*a[3] + b[2]*b[3] - shared)
 
 
 def test_memory_does_not_grow_with_frames():
