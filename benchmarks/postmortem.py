@@ -1,8 +1,10 @@
-"""The suspects of chapter 80 as experiments on small drawn faces, each mistake on and off: nbs/postmortem.csv. What stands in the file
-for a suspect and a seed is not measured again. `nice python benchmarks/postmortem.py [SUSPECT ...] --seeds 0 1 2`"""
+"""The suspects of chapter 80 as experiments, each mistake on and off: nbs/postmortem.csv. On small drawn faces, three seeds; with
+`--data fer2013` (any source of faces) on photographs made as small, one seed. What stands in the file for a suspect, data and a seed is
+not measured again. `nice python benchmarks/postmortem.py [SUSPECT ...] --seeds 0 1 2`"""
 import argparse
 import os
 import time
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from fer_teach.drawn import paint_faces, sample_attributes
+from fer_teach.readers import find_faces
 from torch import nn
 
 FILE = Path(__file__).parents[1]/'nbs/postmortem.csv'
@@ -35,10 +38,41 @@ def drawn(n, seed, difficulty):
     return torch.tensor(pixels[:, None]/255, dtype=torch.float32), torch.tensor(labels)
 
 
-def train_faces(seed, size): return draw(1500, seed, size=size)
-def valid_faces(seed, size): return draw(500, 200 + seed, size=size)
-def test_faces(seed, size): return draw(2000, 100 + seed, size=size)
-def new_faces(seed, size): return draw(1500, 300 + seed, 'normal', size=size), draw(1500, 400 + seed, 'normal', size=size)
+@dataclass(frozen=True)
+class Drawn:
+    "Drawn faces: 1,500 to train on, 500 for valid, 2,000 for test; and a harder kind, 1,500 to train on and 1,500 for test"
+    seed: int
+    name = 'drawn'
+    def train(self, size): return draw(1500, self.seed, size=size)
+    def valid(self, size): return draw(500, 200 + self.seed, size=size)
+    def test(self, size): return draw(2000, 100 + self.seed, size=size)
+    def new(self, size): return draw(1500, 300 + self.seed, 'normal', size=size), draw(1500, 400 + self.seed, 'normal', size=size)
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """FER2013 in random order: 20,000 faces of Training to train on, PublicTest for valid, 3,000 of PrivateTest for test; and, as the other
+    kind, the rest of Training to train on and the same test"""
+    seed: int
+    source: str
+    name = 'FER2013'
+
+    def part(self, split, size, rows=slice(None)):
+        pixels, labels = pictures(self.source, split)
+        order = np.random.default_rng(0).permutation(len(labels))[rows]  # the same for all seeds: trained and unseen stay apart
+        return F.interpolate(pixels[order], (size, size), mode='area'), labels[order]
+
+    def train(self, size): return self.part('train', size, slice(20_000))
+    def valid(self, size): return self.part('valid', size)
+    def test(self, size): return self.part('test', size, slice(3000))
+    def new(self, size): return self.part('train', size, slice(20_000, None)), self.test(size)
+
+
+@lru_cache
+def pictures(source, split):
+    faces = find_faces(source).reduce(7)
+    rows = faces.usage == split
+    return torch.tensor(faces.pixels[rows][:, None]/255, dtype=torch.float32), torch.tensor(faces.labels[rows])
 
 
 def glorot(net):
@@ -147,43 +181,43 @@ class AcrossBatch(nn.Module):
 
 # --- the suspects: each yields (arm, measures)
 
-def follow(net, seed, epochs, **kwargs):
+def follow(net, faces, epochs, **kwargs):
     "Train on small faces: per epoch the answers on valid and on test"
-    (x, y), parts, answers = train_faces(seed, 24), (valid_faces(seed, 24), test_faces(seed, 24)), []
+    (x, y), parts, answers = faces.train(24), (faces.valid(24), faces.test(24)), []
     fit(net, x, y, epochs, after=lambda o: answers.append([logits(o, part[0]).argmax(1) for part in parts]), **kwargs)
     return answers
 
 
-def kept(answers, seed):
+def kept(answers, faces):
     "What the epoch that is best on valid reaches on test, and how many classes it ever predicts"
-    valid, test = valid_faces(seed, 24)[1], test_faces(seed, 24)[1]
+    valid, test = faces.valid(24)[1], faces.test(24)[1]
     said = max(answers, key=lambda o: (o[0] == valid).sum())[1]
     return dict(accuracy=(said == test).float().mean(), predicted=len(said.unique()))
 
 
 @lru_cache
-def watch(seed, active, relu_end, norm, single_step):
+def watch(faces, active, relu_end, norm, single_step):
     "S4's CNN: per epoch its answers on valid and on test"
-    torch.manual_seed(seed)
-    return follow(s4_cnn(active, relu_end, norm), seed, 25, single_step=single_step)
+    torch.manual_seed(faces.seed)
+    return follow(s4_cnn(active, relu_end, norm), faces, 25, single_step=single_step)
 
 
-def relu_end(seed):
+def relu_end(faces):
     for mistake in (True, False):
-        torch.manual_seed(seed)
-        yield f'MLP, {"with" if mistake else "without"} ReLU at the end', kept(follow(mlp(mistake), seed, 20), seed)
+        torch.manual_seed(faces.seed)
+        yield f'MLP, {"with" if mistake else "without"} ReLU at the end', kept(follow(mlp(mistake), faces, 20), faces)
     for mistake in (True, False):
-        yield f'CNN, {"with" if mistake else "without"} ReLU at the end', kept(watch(seed, True, mistake, False, False), seed)
+        yield f'CNN, {"with" if mistake else "without"} ReLU at the end', kept(watch(faces, True, mistake, False, False), faces)
 
 
-def linear_convolutions(seed):
+def linear_convolutions(faces):
     for active in (False, True):
-        yield f'{"ReLU" if active else "nothing"} after the convolutions', kept(watch(seed, active, False, False, False), seed)
+        yield f'{"ReLU" if active else "nothing"} after the convolutions', kept(watch(faces, active, False, False, False), faces)
 
 
-def shuffled_test(seed):
-    (x, y), (test_x, test_y) = train_faces(seed, 24), test_faces(seed, 24)
-    torch.manual_seed(seed)
+def shuffled_test(faces):
+    (x, y), (test_x, test_y) = faces.train(24), faces.test(24)
+    torch.manual_seed(faces.seed)
     answers = logits(fit(small(), x, y, 15), test_x).argmax(1)
     for arm, labels in {'labels in step': test_y, 'labels of another order': test_y[torch.randperm(len(test_y))]}.items():
         yield arm, dict(accuracy=(answers == labels).float().mean().item())
@@ -191,10 +225,10 @@ def shuffled_test(seed):
     yield 'expected from the shares of the classes', dict(accuracy=(shares[0]*shares[1]).sum().item())
 
 
-def single_steps(seed):
-    (x, y), test = train_faces(seed, 24), test_faces(seed, 24)
+def single_steps(faces):
+    (x, y), test = faces.train(24), faces.test(24)
     for arm, epochs, mistake in (('10 whole epochs', 10, False), ('10 epochs, every second a single step', 10, True), ('5 whole epochs', 5, False)):
-        torch.manual_seed(seed)
+        torch.manual_seed(faces.seed)
         yield arm, told(fit(small(), x, y, epochs, single_step=mistake), *test)
 
 
@@ -209,51 +243,52 @@ def moved(x):
 
 
 @lru_cache
-def watched(seed, epochs=40):
+def watched(faces, epochs=40):
     "Per epoch: accuracy on validation as it is and augmented, and for each test face whether it is right"
-    (x, y), (valid_x, valid_y), (test_x, test_y) = train_faces(seed, 24), valid_faces(seed, 24), test_faces(seed, 24)
+    (x, y), (valid_x, valid_y), (test_x, test_y) = faces.train(24), faces.valid(24), faces.test(24)
     rows, right = [], []
 
     def look(net):
         rows.append((accuracy(net, valid_x, valid_y), accuracy(net, moved(valid_x), valid_y)))
         right.append((logits(net, test_x).argmax(1) == test_y).numpy())
-    torch.manual_seed(seed)
+    torch.manual_seed(faces.seed)
     fit(small(), x, y, epochs, change=moved, after=look)
     return np.array(rows), np.array(right)
 
 
-def augmented_validation(seed):
-    rows, right = watched(seed)
+def augmented_validation(faces):
+    rows, right = watched(faces)
     for i, arm in enumerate(('validation as it is', 'validation augmented')):
         best = rows[:, i].argmax()
         yield arm, dict(shown=rows[best, i], accuracy=right[best].mean(), epoch=best)
     yield 'at the best epoch', dict(accuracy=right.mean(1).max())
 
 
-def chosen_on_test(seed):
+def chosen_on_test(faces):
     "The accuracy reported on n faces on which the epoch was chosen, less that of this epoch on the other faces; the mean over all parts of n"
-    rows, right = watched(seed)
+    rows, right = watched(faces)
     yield 'chosen on valid', dict(accuracy=right[rows[:, 0].argmax()].mean())
     for n in (100, 250, 500, 1000):
         both = []
-        for part in np.arange(2000).reshape(-1, n):
-            rest = np.setdiff1d(np.arange(2000), part)
+        everyone = np.arange(right.shape[1])
+        for part in everyone.reshape(-1, n):
+            rest = np.setdiff1d(everyone, part)
             best = right[:, part].mean(1).argmax()
             both.append((right[best, part].mean(), right[best][rest].mean()))
         reported, true = np.mean(both, 0)
         yield f'chosen on {n} test faces', dict(reported=reported, true=true, flattery=reported - true)
 
 
-def frozen_bodies(seed):
+def frozen_bodies(faces):
     """A body trained on other faces, frozen, and a new head. The body expects 0..255 less a mean, or -1..1, and gets 0..1 where the input is
     mistaken. Its batch norm keeps its statistics, or takes those of the new faces."""
-    x, y = train_faces(seed, 32)
-    (new_x, new_y), (test_x, test_y) = new_faces(seed, 32)
+    x, y = faces.train(32)
+    (new_x, new_y), (test_x, test_y) = faces.new(32)
     mean, std = x.mean(), x.std()
     inputs = {'as it expects': lambda o: (o - mean)/std, '0..1 for -1..1': lambda o: ((o + 1)/2 - mean)/std,
               '0..1 for 0..255': lambda o: o/255/std}
     for norm in (False, True):
-        torch.manual_seed(seed)
+        torch.manual_seed(faces.seed)
         source = nn.Sequential(body(norm), nn.Linear(64, 7))
         fit(source, (x - mean)/std, y, 10, 2e-3)
         start = {k: v.clone() for k, v in source[0].state_dict().items()}
@@ -262,7 +297,7 @@ def frozen_bodies(seed):
             for how, prepare in inputs.items():
                 for update in (False, True)[:1 + norm]:
                     source[0].load_state_dict(start)
-                    torch.manual_seed(seed)
+                    torch.manual_seed(faces.seed)
                     arm = f'{"no batch norm" if not norm else "batch norm " + ("updated" if update else "kept")}; {how}; {size} pixels'
                     yield arm, told(*with_head(source[0], prepare(sized(new_x)), new_y, prepare(sized(test_x)), update), test_y)
 
@@ -279,47 +314,47 @@ def with_head(frozen, x, y, test_x, update):
     return fit(head, found, y, 15), test
 
 
-def deep_vgg(seed):
-    (x, y), test = train_faces(seed, 32), test_faces(seed, 32)
+def deep_vgg(faces):
+    (x, y), test = faces.train(32), faces.test(32)
     for name, start, norm in (('Glorot', glorot, False), ('He', he, False), ('Glorot, batch norm', glorot, True)):
         for lr in (1e-3, 1e-4):
-            torch.manual_seed(seed)
+            torch.manual_seed(faces.seed)
             yield f'{name}; rate {lr:g}', told(fit(start(vgg(norm)), x, y, 12, lr), *test)
 
 
-def copies(seed):
+def copies(faces):
     "Test faces that also stand in Training, under their own label or under another one; as many other faces instead"
-    (x, y), (test_x, test_y) = new_faces(seed, 24)
-    other_x, other_y = train_faces(seed, 24)
+    (x, y), (test_x, test_y) = faces.new(24)
+    other_x, other_y = faces.train(24)
     for share in (.018, .2):
         k = round(share*len(test_y))
         arms = {'copies': (test_x[:k], test_y[:k]), 'copies under another label': (test_x[:k], (test_y[:k] + 1 + torch.arange(k) % 6) % 7),
                 'other faces': (other_x[:k], other_y[:k])}
         for arm, (more_x, more_y) in arms.items():
-            torch.manual_seed(seed)
+            torch.manual_seed(faces.seed)
             net = fit(small(), torch.cat([x, more_x]), torch.cat([y, more_y]), 25)
             yield f'{share:.1%} of the test faces; {arm}', told(net, test_x, test_y)
 
 
-def training_in_test(seed):
+def training_in_test(faces):
     "S2's network on two and on four classes: accuracy on unseen faces and on those of its training"
     for names in (('angry', 'happy'), ('angry', 'happy', 'neutral', 'sad')):
         wanted, parts = torch.tensor([NAMES.index(o) for o in names]), []
-        for x, y in new_faces(seed, 48):
+        for x, y in faces.new(48):
             rows = torch.isin(y, wanted)
             parts.append((x[rows], torch.searchsorted(wanted, y[rows])))
         (x, y), test = parts
-        torch.manual_seed(seed)
+        torch.manual_seed(faces.seed)
         net = fit(sequential(len(names)), x, y, 20)
         for arm, part in {'unseen faces': test, 'faces of its training': (x, y)}.items():
             yield f'{len(names)} classes; {arm}', told(net, *part)
 
 
-def across_batch(seed):
+def across_batch(faces):
     "Attention over the batch: judged in batches of mixed faces, of one class each, and one face at a time"
-    (x, y), (test_x, test_y) = new_faces(seed, 24)
+    (x, y), (test_x, test_y) = faces.new(24)
     for leak in (True, False):
-        torch.manual_seed(seed)
+        torch.manual_seed(faces.seed)
         net = nn.Sequential(*list(small())[:-1], nn.BatchNorm1d(64, affine=False), *([AcrossBatch()] if leak else []), nn.Linear(64, 7))
         fit(net, x, y, 20)
         orders = {'mixed batches of 32': torch.randperm(len(test_y)).split(32), 'batches sorted by class': test_y.argsort(stable=True).split(32),
@@ -337,12 +372,12 @@ WAY = (  # what is repaired, one after the other
 FOUND = dict(shuffled=True, relu_end=True, single_step=True, active=False, norm=False, on_test=True)
 
 
-def way_back(seed):
-    "A program with the mistakes of several projects, repaired one by one: what it reports on 500 faces, and its accuracy on 1,500 others"
-    valid, test, state = valid_faces(seed, 24)[1], test_faces(seed, 24)[1], dict(FOUND)
+def way_back(faces):
+    "A program with the mistakes of several projects, repaired one by one: what it reports on 500 faces, and its accuracy on the others"
+    valid, test, state = faces.valid(24)[1], faces.test(24)[1], dict(FOUND)
     for arm, repair in WAY:
         state |= repair
-        answers = watch(seed, *(state[o] for o in ('active', 'relu_end', 'norm', 'single_step')))
+        answers = watch(faces, *(state[o] for o in ('active', 'relu_end', 'norm', 'single_step')))
         chooser = [(o[1][:500] == test[:500] if state['on_test'] else o[0] == valid).float().mean().item() for o in answers]
         said = answers[int(np.argmax(chooser))][1]
         labels = test[:500][torch.randperm(500)] if state['shuffled'] else test[:500]
@@ -357,22 +392,26 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('suspects', nargs='*', help=f'some of {", ".join(o.__name__ for o in SUSPECTS)}; all by default')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
+    parser.add_argument('--data', metavar='FACES', help='fer2013, a path: photographs instead of drawn faces')
     parser.add_argument('--out', default=FILE, type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
     rows = pd.read_csv(args.out).to_dict('records') if args.out.exists() else []
     for suspect in SUSPECTS:
-        name = suspect.__name__
-        if args.suspects and name not in args.suspects: continue
+        if args.suspects and suspect.__name__ not in args.suspects: continue
         for seed in args.seeds:
-            if (name, seed) in {(row['suspect'], row['seed']) for row in rows}: continue
+            faces = Photographs(seed, args.data) if args.data else Drawn(seed)
+            run = dict(data=faces.name, suspect=suspect.__name__, seed=seed)
+            if any(run.items() <= row.items() for row in rows): continue
             start, new = time.process_time(), []
-            for arm, measures in suspect(seed):
-                new += [dict(suspect=name, arm=arm, seed=seed, measure=key, value=round(float(value), 4)) for key, value in measures.items()]
+            for arm, measures in suspect(faces):
+                new += [dict(run, arm=arm, measure=key, value=round(float(value), 4)) for key, value in measures.items()]
             rows += new
-            pd.DataFrame(rows).to_csv(part := args.out.with_suffix('.part'), index=False)
+            table = pd.DataFrame(rows)
+            table.to_csv(part := args.out.with_suffix('.part'), index=False)
             os.replace(part, args.out)
-            print(f'{name}, seed {seed}: {time.process_time() - start:.0f} s of CPU\n{pd.DataFrame(new)[["arm", "measure", "value"]].to_string(index=False)}', flush=True)
+            print(f'{suspect.__name__}, seed {seed}: {time.process_time() - start:.0f} s of CPU')
+            print(table.tail(len(new))[['arm', 'measure', 'value']].to_string(index=False), flush=True)
 
 
 if __name__ == '__main__': main()
