@@ -1,6 +1,6 @@
-"""The suspects of chapter 80 as experiments, each mistake on and off: nbs/postmortem.csv. On small drawn faces, three seeds; with
-`--data fer2013` (any source of faces) on photographs made as small, one seed. What stands in the file for a suspect, data and a seed is
-not measured again. `nice python benchmarks/postmortem.py [SUSPECT ...] --seeds 0 1 2`"""
+"""The suspects of chapter 80 as experiments, each mistake on and off: nbs/postmortem.csv. On small drawn faces, or
+with `--photographs` on FER2013 made as small. What stands in the file for a kind of faces, a suspect and a seed is not measured again.
+`nice python benchmarks/postmortem.py [SUSPECT ...] --seeds 0 1 2 [--photographs]`"""
 import argparse
 import os
 import time
@@ -42,7 +42,7 @@ def drawn(n, seed, difficulty):
 class Drawn:
     "Drawn faces: 1,500 to train on, 500 for valid, 2,000 for test; and a harder kind, 1,500 to train on and 1,500 for test"
     seed: int
-    name = 'drawn'
+    name = 'drawn faces'
     def train(self, size): return draw(1500, self.seed, size=size)
     def valid(self, size): return draw(500, 200 + self.seed, size=size)
     def test(self, size): return draw(2000, 100 + self.seed, size=size)
@@ -54,11 +54,10 @@ class Photographs:
     """FER2013 in random order: 20,000 faces of Training to train on, PublicTest for valid, 3,000 of PrivateTest for test; and, as the other
     kind, the rest of Training to train on and the same test"""
     seed: int
-    source: str
-    name = 'FER2013'
+    name = 'photographs'
 
     def part(self, split, size, rows=slice(None)):
-        pixels, labels = pictures(self.source, split)
+        pixels, labels = pictures(split)
         order = np.random.default_rng(0).permutation(len(labels))[rows]  # the same for all seeds: trained and unseen stay apart
         return F.interpolate(pixels[order], (size, size), mode='area'), labels[order]
 
@@ -69,8 +68,8 @@ class Photographs:
 
 
 @lru_cache
-def pictures(source, split):
-    faces = find_faces(source).reduce(7)
+def pictures(split):
+    faces = find_faces('fer2013').reduce(7)
     rows = faces.usage == split
     return torch.tensor(faces.pixels[rows][:, None]/255, dtype=torch.float32), torch.tensor(faces.labels[rows])
 
@@ -268,9 +267,9 @@ def chosen_on_test(faces):
     "The accuracy reported on n faces on which the epoch was chosen, less that of this epoch on the other faces; the mean over all parts of n"
     rows, right = watched(faces)
     yield 'chosen on valid', dict(accuracy=right[rows[:, 0].argmax()].mean())
+    everyone = np.arange(right.shape[1])
     for n in (100, 250, 500, 1000):
         both = []
-        everyone = np.arange(right.shape[1])
         for part in everyone.reshape(-1, n):
             rest = np.setdiff1d(everyone, part)
             best = right[:, part].mean(1).argmax()
@@ -392,7 +391,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('suspects', nargs='*', help=f'some of {", ".join(o.__name__ for o in SUSPECTS)}; all by default')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
-    parser.add_argument('--data', metavar='FACES', help='fer2013, a path: photographs instead of drawn faces')
+    parser.add_argument('--photographs', action='store_true', help='FER2013 instead of drawn faces')
     parser.add_argument('--out', default=FILE, type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -400,7 +399,7 @@ def main():
     for suspect in SUSPECTS:
         if args.suspects and suspect.__name__ not in args.suspects: continue
         for seed in args.seeds:
-            faces = Photographs(seed, args.data) if args.data else Drawn(seed)
+            faces = (Photographs if args.photographs else Drawn)(seed)
             run = dict(data=faces.name, suspect=suspect.__name__, seed=seed)
             if any(run.items() <= row.items() for row in rows): continue
             start, new = time.process_time(), []
