@@ -8,6 +8,7 @@ __all__ = ['benchmark']
 # %% ../nbs/library/94_benchmark.ipynb #imports
 import platform
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -28,6 +29,7 @@ from .learn import _data_source, _train_and_save
 def benchmark(name: str,  # a network or a baseline
               classes=7, data='fer2013', recipe: str = 'default',
               epochs: int | None = None,
+              precision: str | None = None,  # of networks: instead of the recipe's; the row's note says so
               images: int | None = None,  # of baselines: fit to so many training images at most
               seeds=(0,), note: str = '', file=None,  # the leaderboard to write to; the project's own by default
               keep=None,  # folder for the runs of networks; one that was cut off there goes on
@@ -37,6 +39,7 @@ def benchmark(name: str,  # a network or a baseline
     faces = find_faces(data)
     faces = faces.reduce(class_groups(classes, faces.vocab))
     for scheme in judge: class_groups(scheme, faces.vocab)  # refused before anything is trained
+    if precision and name not in ALL_BASELINES: note = ', '.join(filter(None, [note, f'in {precision}']))
     done = []
     for seed in seeds:
         out = Path(keep)/f'{name}-{recipe}-{_scheme_name(faces.vocab)}-{seed}' if keep else None
@@ -47,6 +50,7 @@ def benchmark(name: str,  # a network or a baseline
             fitted, seconds = _timed(lambda: fit_baseline(faces, ALL_BASELINES[name], recipe, **asked))
         else:
             run = plan_run(faces, find_arch(name), recipe, epochs=epochs, seed=seed, data=_data_source(data))
+            if precision: run = replace(run, recipe=replace(run.recipe, precision=precision))
             fitted, seconds = _benchmark_network(faces, run, out)
         row = dict(method=name, recipe=recipe, data=_data_name(data), seed=seed, machine=_machine(),
                    fingerprint=data_fingerprint(faces), version=__version__, note=note)

@@ -250,6 +250,7 @@ def _benchmark(name: str,  # see fer_teach archs
                data: str = 'fer2013',  # folder, archive or table of faces, or fer2013
                recipe: str = 'default',  # see fer_teach archs
                epochs: int = None,  # instead of the recipe's
+               precision: str = None,  # of networks: float32, bfloat16 or auto instead of the recipe's; the row's note says so
                images: int = None,  # of baselines: fit to so many training images at most
                seeds: list[_seed] = [0],  # a row for each
                note: str = '',  # kept in the row
@@ -260,7 +261,7 @@ def _benchmark(name: str,  # see fer_teach archs
     "measure a network or baseline, a leaderboard row per seed"
     from fer_teach.benchmarking import benchmark
     if quiet: _hush()
-    benchmark(name, classes=classes, data=data, recipe=recipe, epochs=epochs, images=images, seeds=seeds,
+    benchmark(name, classes=classes, data=data, recipe=recipe, epochs=epochs, precision=precision, images=images, seeds=seeds,
               note=note, file=out, keep=keep, judge=judge)
 
 _SHOWN = ('method recipe classes trained_on data accuracy low high clean_accuracy macro_f1 published '

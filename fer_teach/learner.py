@@ -60,6 +60,8 @@ def _optimizer(recipe):
     return partial(OptimWrapper, opt=OPTIMIZERS[recipe.optimizer], **(dict(eps=1e-7) if recipe.keras else {}))
 
 def _bfloat16(recipe, device, model):
+    known = 'auto', 'float32', 'bfloat16'
+    if recipe.precision not in known: raise unknown('precision', recipe.precision, known)
     if recipe.precision != 'auto': return recipe.precision == 'bfloat16'
     return fast_bfloat16(device) and not (device.type == 'cpu' and slow_in_bfloat16(model))
 
