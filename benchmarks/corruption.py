@@ -1,7 +1,8 @@
-"""Every network that comes with fer_teach on FER2013. PublicTest in worse pictures, without test-time views: nbs/corruption.csv. PrivateTest against the people
+"""Every network that comes with fer_teach, and runs of others, on FER2013. PublicTest in worse pictures, without test-time views: nbs/corruption.csv. PrivateTest against the people
 of FER+: nbs/people.csv. Only numbers are stored, and a row tells by which weights; rows of other weights are measured again.
 
-`FER_TEACH_DATA=... python benchmarks/corruption.py [corruption] [people] --votes ferplus.csv`"""
+`FER_TEACH_DATA=... python benchmarks/corruption.py [corruption] [people] --votes ferplus.csv --runs RUN ...`: a run is
+a folder as `fer_teach learn` and `fer_teach benchmark --keep` leave it; in the tables it is called by the folder's name."""
 import argparse
 import hashlib
 import os
@@ -139,6 +140,7 @@ def main():
     parser.add_argument('what', nargs='*', default=['people', 'corruption'])
     parser.add_argument('--data', default='fer2013')
     parser.add_argument('--votes', default='ferplus.csv', type=Path, help="FER+'s table")
+    parser.add_argument('--runs', nargs='*', default=[], type=Path, help='runs of other networks, for corruption')
     parser.add_argument('--images', type=int, help='corrupt so many of PublicTest, chosen at random; all by default')
     parser.add_argument('--out', default=NBS, type=Path)
     args = parser.parse_args()
@@ -148,7 +150,7 @@ def main():
         raise FaceError('these labels are those of FER+: give FER2013 alone as --data, and FER+ as --votes')
     if 'people' in args.what: people(faces, folders, args.votes, args.out/'people.csv')
     if 'corruption' in args.what:
-        corruption(some_of(faces, args.images), folders, args.out/'corruption.csv')
+        corruption(some_of(faces, args.images), folders + args.runs, args.out/'corruption.csv')
 
 
 if __name__ == '__main__': main()
