@@ -1,12 +1,16 @@
 "The data: drawn faces that teach, and FER2013 where FER_TEACH_DATA names it."
+import importlib.util
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from fer_teach.drawn import drawn_faces
+
+ROOT = Path(__file__).parent.parent
 
 
 def test_linear_model_is_not_enough():
@@ -58,3 +62,12 @@ def test_shipped_network_is_what_its_card_says(fer2013):
     assert abs(evaluate(learn, fer2013).accuracy - told['accuracy']) < .002
     assert f"{told['accuracy']:.1%}" in card and f"{told['clean_accuracy']:.1%}" in card
     assert sum(o.numel() for o in learn.model.parameters()) < 1_000_000 and (folder/'model.safetensors').stat().st_size < 4_000_000
+
+
+def test_card_says_what_the_tables_of_corruption_say():
+    spec = importlib.util.spec_from_file_location('ship_tool', ROOT/'tools'/'ship.py')
+    spec.loader.exec_module(ship := importlib.util.module_from_spec(spec))
+    folder = ROOT/'fer_teach'/'shipped'/'wink'
+    section = ship.worse_of('wink', ship.weights_of(folder))
+    assert section and section in (folder/'README.md').read_text(encoding='utf-8')
+    assert ship.worse_of('wink', 'other weights') == ''
