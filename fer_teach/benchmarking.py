@@ -39,7 +39,6 @@ def benchmark(name: str,  # a network or a baseline
     faces = find_faces(data)
     faces = faces.reduce(class_groups(classes, faces.vocab))
     for scheme in judge: class_groups(scheme, faces.vocab)  # refused before anything is trained
-    if precision and name not in ALL_BASELINES: note = ', '.join(filter(None, [note, f'in {precision}']))
     done = []
     for seed in seeds:
         out = Path(keep)/f'{name}-{recipe}-{_scheme_name(faces.vocab)}-{seed}' if keep else None
@@ -53,7 +52,7 @@ def benchmark(name: str,  # a network or a baseline
             if precision: run = replace(run, recipe=replace(run.recipe, precision=precision))
             fitted, seconds = _benchmark_network(faces, run, out)
         row = dict(method=name, recipe=recipe, data=_data_name(data), seed=seed, machine=_machine(),
-                   fingerprint=data_fingerprint(faces), version=__version__, note=note)
+                   fingerprint=data_fingerprint(faces), version=__version__, note=_noted(note, fitted))
         row |= _training_of(fitted, faces)
         if not again: _add_own_row(fitted, seconds, row, file)
         for scheme in judge: _add_coarser_row(fitted, scheme, faces, row=row, file=file)
@@ -99,6 +98,12 @@ def _add_coarser_row(fitted, scheme, faces, *, row, file):
 def _add_row(result, row, file):
     add_to_leaderboard(result.row() | row, file)
     _log.info(f'seed {row["seed"]}: {result!r}')
+
+def _noted(note, fitted):
+    "`note`, and in which precision a network computed if not in its recipe's"
+    whole = None if isinstance(fitted, FittedBaseline) else fitted.arch.recipes.get(fitted.recipe_name)
+    if whole is None or fitted.recipe.precision == whole.precision: return note
+    return ', '.join(filter(None, [note, f'in {fitted.recipe.precision}']))
 
 def _training_of(fitted, faces):
     "The columns of a leaderboard row that tell how `fitted` was trained"

@@ -250,7 +250,7 @@ def _benchmark(name: str,  # see fer_teach archs
                data: str = 'fer2013',  # folder, archive or table of faces, or fer2013
                recipe: str = 'default',  # see fer_teach archs
                epochs: int = None,  # instead of the recipe's
-               precision: str = None,  # of networks: float32, bfloat16 or auto instead of the recipe's; the row's note says so
+               precision: str = None,  # of networks: float32 or bfloat16 instead of the recipe's; the row's note says so
                images: int = None,  # of baselines: fit to so many training images at most
                seeds: list[_seed] = [0],  # a row for each
                note: str = '',  # kept in the row
