@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 from fer_teach.core import FaceError
 from fer_teach.evaluation import evaluate, wilson_interval
 from fer_teach.failures import CORRUPTIONS, annotator_accuracy, robustness
@@ -99,14 +100,19 @@ def people(faces, folders, votes_file, file):
     rows += by_agreement('one annotator, label of FER2013', own, votes)
     rows += by_agreement('majority, label of FER2013', majority == label, votes)
     agreed, table = votes.max(1) >= AGREED, [pd.DataFrame(rows).assign(network='', weights='')]
+    answers, first = {'people': majority, 'the label': label}, None
     for folder in folders:
-        result = evaluate(load_emotions(folder), test)
+        result = evaluate(load_emotions(folder), faces)
         place = {o: i for i, o in enumerate(test.source)}
         rows = [place[o] for o in voted.source]
         said = np.array(result.vocab)[result.predictions[rows]]
+        first = said if first is None else first
         found = by_agreement('network, the majority', said == majority, votes)
         found += by_agreement('network, label of FER2013', said == label, votes)
         found += by_agreement('confidence of the network', result.probabilities[rows].max(1), votes)
+        found += follows(said, answers)
+        found += [dict(what='not in Training', group=who, **share((said == other)[result.clean[rows]])) for who, other in answers.items()]
+        found += [dict(what=f'p against {folders[0].name}', group=who, **paired(said == other, first == other)) for who, other in answers.items()]
         found += [dict(what='network errs', group='people agree', **share((said != majority)[agreed]))]
         wrong = agreed & (said != majority)
         found += confused('network errs where people agree (people, network)', majority, said, wrong)
@@ -114,6 +120,21 @@ def people(faces, folders, votes_file, file):
         table.append(pd.DataFrame(found).assign(network=folder.name, weights=weights_of(folder)))
     write(pd.concat(table), file)
     print(pd.concat(table).round(3).to_string())
+
+
+def follows(said, answers):
+    "What the network says where FER2013's label and the majority of FER+'s people are the same, and where they are not"
+    majority, label = answers.values()
+    same = majority == label
+    found = [dict(what='label and people agree', group='says the same', **share((said == label)[same]))]
+    return found + [dict(what='label and people differ', group=f'as {who}', **share((said == other)[~same])) for who, other in answers.items()]
+
+
+def paired(right, other):
+    "McNemar's exact p of two networks on the same images, and on how many only one of them is right"
+    only = (right & ~other).sum(), (other & ~right).sum()
+    p = binomtest(int(only[0]), int(sum(only))).pvalue if sum(only) else 1
+    return dict(value=p, low=np.nan, high=np.nan, images=int(sum(only)))
 
 
 def pairs(result):
@@ -140,7 +161,7 @@ def main():
     parser.add_argument('what', nargs='*', default=['people', 'corruption'])
     parser.add_argument('--data', default='fer2013')
     parser.add_argument('--votes', default='ferplus.csv', type=Path, help="FER+'s table")
-    parser.add_argument('--runs', nargs='*', default=[], type=Path, help='runs of other networks, for corruption')
+    parser.add_argument('--runs', nargs='*', default=[], type=Path, help='runs of other networks')
     parser.add_argument('--images', type=int, help='corrupt so many of PublicTest, chosen at random; all by default')
     parser.add_argument('--out', default=NBS, type=Path)
     args = parser.parse_args()
@@ -148,7 +169,7 @@ def main():
     folders = sorted(o for o in SHIPPED.iterdir() if o.is_dir())
     if faces.votes is not None:
         raise FaceError('these labels are those of FER+: give FER2013 alone as --data, and FER+ as --votes')
-    if 'people' in args.what: people(faces, folders, args.votes, args.out/'people.csv')
+    if 'people' in args.what: people(faces, folders + args.runs, args.votes, args.out/'people.csv')
     if 'corruption' in args.what:
         corruption(some_of(faces, args.images), folders + args.runs, args.out/'corruption.csv')
 

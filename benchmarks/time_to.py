@@ -3,7 +3,8 @@
 `python benchmarks/time_to.py [--data fer2013] [--seeds 0 1 2] [--threads 2] [--only reference wink ...] [--add]`. The reference is a
 residual network of 760 thousand parameters, trained by AdamW for 14 epochs; R is its time of training, and every other time is told as
 a share of it. Seconds are of training alone, without reading and judging. `--test` also reads PrivateTest, once per network and seed.
-What is added with `--add` must run in the same hour on the same machine.
+What is added with `--add` is a run of its own if the reference is among it, since machines change from hour to hour; without the
+reference it belongs to the latest run, and must be of the same hour.
 """
 import argparse
 import os
@@ -76,7 +77,9 @@ def contestants():
     return {'reference': (REFERENCE, REFERENCE.recipe('default')),
             'network A': (NETWORK_A, NETWORK_A.recipe('default')),
             'wink': (WINK, wink),
+            'wink, 5 epochs': (WINK, replace(wink, epochs=5, augment=dict(flip=True, shift=.08))),
             'wink, 20 epochs': (WINK, replace(WINK.recipe('long'), epochs=20)),
+            'wink, 28 epochs': (WINK, replace(WINK.recipe('record'), epochs=28)),
             'mini_xception': (MINI_XCEPTION, MINI_XCEPTION.recipe('default'))}
 
 
@@ -116,16 +119,17 @@ def main():
     torch.set_num_threads(args.threads)
     faces = find_faces(args.data).reduce(7)
     tables = [pd.read_csv(args.out)] if args.add and args.out.exists() else []
+    run = max((o.run.max() for o in tables), default=0) + (not args.only or 'reference' in args.only)
     for seed in args.seeds:
         for name, (arch, recipe) in contestants().items():
             if args.only and name not in args.only: continue
-            tables.append(pd.DataFrame(measure(name, arch, recipe, faces, seed, args.test)))
+            tables.append(pd.DataFrame(measure(name, arch, recipe, faces, seed, args.test)).assign(run=run))
             print(tables[-1].tail(1).to_string(), flush=True)
             pd.concat(tables).to_csv(part := args.out.with_suffix('.part'), index=False)
             os.replace(part, args.out)
-    ends = pd.concat(tables).groupby(['network', 'seed']).last()
-    if 'reference' in ends.index: ends['share_of_R'] = ends.seconds/ends.loc['reference'].seconds.mean()
-    print(ends.round(4).to_string())
+    ends = pd.concat(tables).groupby(['run', 'network', 'seed'], as_index=False).last()
+    R = ends[ends.network == 'reference'].groupby('run').seconds.mean()
+    print(ends.assign(share_of_R=ends.seconds/ends.run.map(R)).round(4).to_string())
 
 
 if __name__ == '__main__': main()

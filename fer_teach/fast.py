@@ -42,15 +42,16 @@ def shipped_weights(model: nn.Sequential):
                         'or begin with random ones') from None
 
 # %% ../nbs/54_fast.ipynb #wink-arch
-_WORLD = dict(flip=True, rotation=12, shift=.08, zoom=.22, contrast=.5, light=.15, noise=.08, erase=.3)
 _WINK = Recipe(
     epochs=8, lr=6e-3, batch_size=256, weight_decay=.1, optimizer='muon', ema=.98,
     progressive_sizes=((0, 32), (.25, 48)), tta=dict(flip=True, zooms=(.9, 1.2)),
     augment=dict(flip=True, shift=.08, zoom=.15, contrast=.4, light=.1, noise=.06))
+_WORLD = dict(flip=True, rotation=12, shift=.08, zoom=.22, contrast=.5, light=.15, noise=.08, erase=.3)
 _LONG = replace(_WINK, epochs=45, weight_decay=.3, ema=.995, augment=_WORLD)
+_RECORD = replace(_WINK, epochs=45, ema=.99, augment=dict(_WINK.augment, rotation=12, erase=.3))
 _OWN = replace(
     _WINK, epochs=12, lr=1e-3, batch_size=32, optimizer='adamw', ema=0, progressive_sizes=(),
     layer_decay=.3, pretrained=True)
 WINK = Arch(
     'wink', wink, 'pooled blocks made for 48 pixels and a processor: ours', cam_layer='4',
-    weights=shipped_weights, recipes={'default': _WINK, 'long': _LONG, 'pretrained': _OWN})
+    weights=shipped_weights, recipes={'default': _WINK, 'long': _LONG, 'record': _RECORD, 'pretrained': _OWN})
