@@ -2,8 +2,8 @@
 
 `python benchmarks/ablation.py [--data fer2013] [--epochs 4] [--seeds 0 1 2] [--only VARIANT ...]`. Trained on FER2013's Training,
 judged on PublicTest, as it is and altered (see altered.py). Rows that are in the file are not measured again. `--short` tries what may
-save time instead, on pictures that are only mirrored and moved: with `--epochs 5`, about a third of the time of time_to.py's reference. Seconds are the processor's
-(those that stand in ablation.csv so far are the clock's).
+save time instead, on pictures that are only mirrored and moved: with `--epochs 5`, about a third of the time of time_to.py's reference.
+Seconds are the processor's (those that stand in ablation.csv so far are the clock's).
 """
 import argparse
 import os

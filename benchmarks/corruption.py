@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 from fer_teach.core import FaceError
-from fer_teach.evaluation import evaluate, wilson_interval
+from fer_teach.evaluation import compare, evaluate, wilson_interval
 from fer_teach.failures import CORRUPTIONS, annotator_accuracy, robustness
 from fer_teach.grading import mean_interval
 from fer_teach.fer2013 import join_ferplus
@@ -100,19 +99,19 @@ def people(faces, folders, votes_file, file):
     rows += by_agreement('one annotator, label of FER2013', own, votes)
     rows += by_agreement('majority, label of FER2013', majority == label, votes)
     agreed, table = votes.max(1) >= AGREED, [pd.DataFrame(rows).assign(network='', weights='')]
-    answers, first = {'people': majority, 'the label': label}, None
+    place = {o: i for i, o in enumerate(test.source)}
+    rows = [place[o] for o in voted.source]
     for folder in folders:
         result = evaluate(load_emotions(folder), faces)
-        place = {o: i for i, o in enumerate(test.source)}
-        rows = [place[o] for o in voted.source]
+        judged = {'people': judged_by(result, rows, majority), 'the label': judged_by(result, rows, label)}
         said = np.array(result.vocab)[result.predictions[rows]]
-        first = said if first is None else first
         found = by_agreement('network, the majority', said == majority, votes)
         found += by_agreement('network, label of FER2013', said == label, votes)
         found += by_agreement('confidence of the network', result.probabilities[rows].max(1), votes)
-        found += follows(said, answers)
-        found += [dict(what='not in Training', group=who, **share((said == other)[result.clean[rows]])) for who, other in answers.items()]
-        found += [dict(what=f'p against {folders[0].name}', group=who, **paired(said == other, first == other)) for who, other in answers.items()]
+        found += followed(judged, majority == label)
+        if folder == folders[0]: first = judged
+        else: found += [dict(what=f'p against {folders[0].name}', group=who, value=compare(first[who], o).p_value, images=len(o))
+                        for who, o in judged.items()]
         found += [dict(what='network errs', group='people agree', **share((said != majority)[agreed]))]
         wrong = agreed & (said != majority)
         found += confused('network errs where people agree (people, network)', majority, said, wrong)
@@ -122,19 +121,18 @@ def people(faces, folders, votes_file, file):
     print(pd.concat(table).round(3).to_string())
 
 
-def follows(said, answers):
-    "What the network says where FER2013's label and the majority of FER+'s people are the same, and where they are not"
-    majority, label = answers.values()
-    same = majority == label
-    found = [dict(what='label and people agree', group='says the same', **share((said == label)[same]))]
-    return found + [dict(what='label and people differ', group=f'as {who}', **share((said == other)[~same])) for who, other in answers.items()]
+def judged_by(result, rows, names):
+    "`result` on some of its images, with `names` for labels"
+    labels = np.array([result.vocab.index(o) for o in names])
+    return replace(result, labels=labels, predictions=result.predictions[rows], probabilities=result.probabilities[rows],
+                   source=result.source[rows], clean=result.clean[rows])
 
 
-def paired(right, other):
-    "McNemar's exact p of two networks on the same images, and on how many only one of them is right"
-    only = (right & ~other).sum(), (other & ~right).sum()
-    p = binomtest(int(only[0]), int(sum(only))).pvalue if sum(only) else 1
-    return dict(value=p, low=np.nan, high=np.nan, images=int(sum(only)))
+def followed(judged, same):
+    "How often the network answers as people and as FER2013's label do: where these two are the same, where not, and without copies of Training"
+    found = [dict(what='label and people agree', group='says the same', **share(judged['people'].right[same]))]
+    found += [dict(what='label and people differ', group=f'as {who}', **share(o.right[~same])) for who, o in judged.items()]
+    return found + [dict(what='not in Training', group=who, **share(o.right[o.clean])) for who, o in judged.items()]
 
 
 def pairs(result):
